@@ -1,0 +1,1 @@
+//! The async loop around mtproto-proto, written once for every runtime.

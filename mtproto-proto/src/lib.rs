@@ -1,0 +1,24 @@
+//! MTProto as machines: bytes and the time in; bytes, events and the next deadline out.
+#![no_std]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+extern crate alloc;
+
+pub mod crypto;
+pub mod handshake;
+pub mod ids;
+pub mod machine;
+pub mod rng;
+pub mod time;
+pub mod transport;
+
+pub use ids::{AuthKeyId, ConnId, DcId, MsgId, RequestId, SessionId};
+pub use machine::Machine;
+pub use rng::Rng;
+pub use time::Time;

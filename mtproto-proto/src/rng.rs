@@ -1,0 +1,63 @@
+//! Randomness from one seed.
+//!
+//! Does: [`Rng`], ChaCha20 keyed once, so that a run can be repeated from its seed and a packet
+//! costs no system call.
+//! In: 32 secret bytes, or any cryptographic generator. Out: `rand_core::CryptoRng`.
+//! Must not know: the operating system's entropy; drivers seed it.
+//! Spec: "Security Guidelines": nonces, exponents and padding come from a secure generator.
+
+use core::convert::Infallible;
+use core::fmt;
+
+use chacha20::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng, TryCryptoRng, TryRng};
+
+/// A cryptographic random generator that is given to the outermost machine once and lent inwards.
+///
+/// It is not `Clone`: two machines with one stream of randomness would share their nonces.
+/// Its state is zeroised on drop.
+pub struct Rng(ChaCha20Rng);
+
+impl Rng {
+    /// A generator from a seed. Outside of tests the seed comes from the operating system and is
+    /// used once.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Rng(ChaCha20Rng::from_seed(seed))
+    }
+
+    /// A generator seeded from another one.
+    pub fn from_rng(source: &mut impl CryptoRng) -> Self {
+        Rng(ChaCha20Rng::from_rng(source))
+    }
+
+    /// `N` random bytes.
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        rand_core::Rng::fill_bytes(self, &mut out);
+        out
+    }
+}
+
+impl fmt::Debug for Rng {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rng(..)")
+    }
+}
+
+impl TryRng for Rng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.0.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        self.0.try_fill_bytes(dst)
+    }
+}
+
+impl TryCryptoRng for Rng {}

@@ -1,0 +1,1 @@
+//! MTProto on tokio.

@@ -1,0 +1,3 @@
+//! Telegram's TL schemas.
+#![no_std]
+extern crate alloc;

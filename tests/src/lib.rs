@@ -1,0 +1,1 @@
+//! Test kit for MTProto: faulty wire, virtual clock, local test DC.
