@@ -139,25 +139,26 @@ impl Schema {
             {
                 continue;
             }
-            let value = match &op.shape {
-                Shape::Word(word) => {
-                    let value = r.u32();
-                    words.get_mut(*word).into_iter().for_each(|w| *w = value);
-                    continue;
-                }
-                Shape::Length => {
-                    length = r.i32();
-                    continue;
-                }
-                Shape::Body => self.read_body(length, r),
-                shape if shape.is_compound() => {
-                    r.enter();
-                    let value = r.check().map_err(ValueError::from);
-                    let value = value.and_then(|()| self.read(shape, r));
-                    r.leave();
-                    value
-                }
-                shape => self.read(shape, r),
+            let shape = &op.shape;
+            if let Shape::Word(word) = shape {
+                let value = r.u32();
+                words.get_mut(*word).into_iter().for_each(|w| *w = value);
+                continue;
+            }
+            if let Shape::Length = shape {
+                length = r.i32();
+                continue;
+            }
+            let value = if let Shape::Body = shape {
+                self.read_body(length, r)
+            } else if shape.is_compound() {
+                r.enter();
+                let value = r.check().map_err(ValueError::from);
+                let value = value.and_then(|()| self.read(shape, r));
+                r.leave();
+                value
+            } else {
+                self.read(shape, r)
             };
             object.push(
                 field.name.clone(),

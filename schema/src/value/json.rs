@@ -74,10 +74,10 @@ impl Schema {
     /// # Errors
     /// The schema has no such type, or the JSON is no value of it.
     pub fn value_from_json(&self, ty: &Type, json: &Json) -> Result<Value, ValueError> {
-        self.from_json_at(&self.known(ty)?, json, 0)
+        self.parse_at(&self.known(ty)?, json, 0)
     }
 
-    fn from_json_at(&self, shape: &Shape, json: &Json, depth: u32) -> Result<Value, ValueError> {
+    fn parse_at(&self, shape: &Shape, json: &Json, depth: u32) -> Result<Value, ValueError> {
         let expected = shape.kind();
         let wrong = || wrong_kind(expected, json);
         Ok(match shape {
@@ -111,10 +111,7 @@ impl Schema {
                 let depth = deeper(depth)?;
                 let mut items = Vec::with_capacity(array.len());
                 for (i, json) in array.iter().enumerate() {
-                    items.push(
-                        self.from_json_at(item, json, depth)
-                            .map_err(|e| e.in_item(i))?,
-                    );
+                    items.push(self.parse_at(item, json, depth).map_err(|e| e.in_item(i))?);
                 }
                 Value::Vector(items)
             }
@@ -137,9 +134,11 @@ impl Schema {
                 if json.is_string() {
                     return Ok(Value::Raw(base64(json, expected)?.into()));
                 }
-                let kind = match shape {
-                    Shape::Query => Kind::Function,
-                    _ => Kind::Constructor,
+                let query = matches!(shape, Shape::Query);
+                let kind = if query {
+                    Kind::Function
+                } else {
+                    Kind::Constructor
                 };
                 let name = name_of(json, expected)?;
                 let row = self
@@ -181,7 +180,7 @@ impl Schema {
             } else {
                 Ok(depth)
             };
-            let value = depth.and_then(|depth| self.from_json_at(&op.shape, json, depth));
+            let value = depth.and_then(|depth| self.parse_at(&op.shape, json, depth));
             object.push(
                 field.name.clone(),
                 value.map_err(|e| e.in_field(&field.name))?,

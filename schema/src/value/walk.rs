@@ -8,6 +8,7 @@
 use bytes::Bytes;
 
 use super::ValueError;
+use crate::error::DecodeError;
 use crate::model::{Kind, Type};
 use crate::reader::Reader;
 use crate::schema::{MAX_WORDS, Schema, Shape};
@@ -102,29 +103,40 @@ impl Schema {
             {
                 continue;
             }
-            match &op.shape {
-                Shape::Word(word) => *words.get_mut(*word)? = r.u32(),
-                Shape::Length => length = r.i32(),
-                Shape::Body => {
-                    let Ok(len) = usize::try_from(length) else {
-                        r.skip(usize::MAX);
-                        return None;
-                    };
-                    let mut body = r.split(len);
-                    body.enter()?;
-                    self.walk::<TEXT>(&Shape::Body, &mut body);
-                    if let Err(e) = body.finish() {
-                        return r.fail(e);
-                    }
-                }
-                shape if shape.is_compound() => {
-                    r.enter()?;
-                    self.walk::<TEXT>(shape, r)?;
-                    r.leave();
-                }
-                shape => self.walk::<TEXT>(shape, r)?,
+            let shape = &op.shape;
+            if let Shape::Word(word) = shape {
+                *words.get_mut(*word)? = r.u32();
+            } else if let Shape::Length = shape {
+                length = r.i32();
+            } else if let Shape::Body = shape {
+                self.walk_body::<TEXT>(length, r)?;
+            } else if shape.is_compound() {
+                r.enter()?;
+                self.walk::<TEXT>(shape, r)?;
+                r.leave();
+            } else {
+                self.walk::<TEXT>(shape, r)?;
             }
         }
         Some(())
+    }
+
+    fn walk_body<const TEXT: bool>(&self, length: i32, r: &mut Reader<'_>) -> Option<()> {
+        let max = r.remaining();
+        let mut body = match usize::try_from(length) {
+            Ok(len) if len <= max => r.split(len),
+            Ok(_) | Err(_) => {
+                return r.fail(DecodeError::Length {
+                    got: i64::from(length),
+                    max,
+                });
+            }
+        };
+        body.enter();
+        self.walk::<TEXT>(&Shape::Body, &mut body);
+        match body.finish() {
+            Ok(()) => Some(()),
+            Err(e) => r.fail(e),
+        }
     }
 }
