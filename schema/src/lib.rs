@@ -62,6 +62,8 @@ pub use bytes::Bytes;
 pub use error::DecodeError;
 #[cfg(feature = "api")]
 pub use generated::api;
+#[cfg(feature = "json")]
+pub use generated::is_idempotent;
 pub use generated::{LAYER, mtproto};
 pub use raw::Raw;
 pub use reader::{MAX_DEPTH, Reader};
