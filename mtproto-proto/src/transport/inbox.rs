@@ -149,7 +149,7 @@ mod tests {
             while inbox.take(FRAME).is_none() {
                 push(&mut inbox, &vec![1; step]);
                 received += step;
-                let own = (GROWTH * received).max(CHUNK).min(FRAME);
+                let own = (GROWTH * received).clamp(CHUNK, FRAME);
                 let behind = received.saturating_sub(FRAME).max(8); // the least that is allocated
                 assert!(held(&inbox) <= own + behind, "{step}: {received}");
             }
