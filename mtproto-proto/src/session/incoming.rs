@@ -45,6 +45,12 @@ pub(super) struct Context {
     inflatable: usize,
 }
 
+impl Context {
+    pub(super) fn new(now: Time) -> Self {
+        Context { now, stale: false, inflatable: MAX_INFLATED }
+    }
+}
+
 impl Session {
     /// Takes a packet that was opened with this session's key.
     pub(crate) fn handle_opened(
@@ -91,7 +97,7 @@ impl Session {
         self.clock_corrected(corrected);
         let stale = self.ids.age(msg_id, now) == Age::TooOld;
         self.replay.insert(msg_id.0, self.ids.horizon(now));
-        let mut context = Context { now, stale, inflatable: MAX_INFLATED };
+        let mut context = Context { stale, ..Context::new(now) };
         self.walk(&mut context, message, rng);
     }
 

@@ -624,6 +624,22 @@ impl Session {
         }
     }
 
+    /// Asks at once whether the server answers under this key; the stream is dead if nothing comes
+    /// within `timeout`.
+    pub(crate) fn probe(&mut self, now: Time, timeout: Duration) {
+        let now = self.forward(now);
+        if let Side::Client(client) = &mut self.side {
+            client.ping_due = true;
+            self.timers.set(Timer::Ping, None);
+            self.timers.set(Timer::Silence, Some(now + timeout));
+        }
+    }
+
+    /// Lets acknowledgements leave without waiting.
+    pub(crate) fn flush_acks(&mut self) {
+        self.acks.make_due();
+    }
+
     pub(crate) fn server_now(&self, now: Time) -> Time {
         self.ids.server_now(now)
     }

@@ -191,7 +191,8 @@ impl Session {
         }
     }
 
-    fn wants_to_send(&self) -> bool {
+    /// Whether something is reason enough for a packet.
+    pub(crate) fn wants_to_send(&self) -> bool {
         self.acks.is_due()
             || !self.out.is_empty()
             || match &self.side {

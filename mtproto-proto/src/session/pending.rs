@@ -159,6 +159,11 @@ impl Pending {
         Ok(id)
     }
 
+    /// All requests, oldest first.
+    pub(crate) fn ids(&self) -> Vec<RequestId> {
+        self.requests.keys().copied().collect()
+    }
+
     pub(crate) fn get(&self, id: RequestId) -> Option<&Request> {
         self.requests.get(&id)
     }
