@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{DcId, Rng};
 
-/// How often a client draws an obfuscation header: less than 1 in 200 is drawn again.
+/// How often a client draws an obfuscation header: one in 255 or so is drawn again.
 const HEADER_DRAWS: usize = 16;
 
 /// The codec of one byte stream, of either role.
@@ -79,7 +79,8 @@ impl Codec {
     /// A client's codec for a new stream.
     ///
     /// # Errors
-    /// [`Error::FullObfuscated`] for obfuscation of [`Framing::Full`].
+    /// [`Error::FullObfuscated`] for obfuscation of [`Framing::Full`]; [`Error::ForbiddenHeader`]
+    /// from a generator that is not random.
     pub fn client(
         framing: Framing,
         obfuscation: Option<Obfuscation>,
@@ -88,28 +89,14 @@ impl Codec {
         let Some(obfuscation) = obfuscation else {
             return Ok(Codec::client_bare(framing));
         };
-        let mut codec = Err(Error::ForbiddenHeader);
+        let mut begun = Err(Error::ForbiddenHeader);
         for _ in 0..HEADER_DRAWS {
-            codec = Codec::client_from_random(framing, &obfuscation, rng.array());
-            if !matches!(codec, Err(Error::ForbiddenHeader)) {
+            begun = obfuscated::begin(rng.array(), framing, &obfuscation);
+            if !matches!(begun, Err(Error::ForbiddenHeader)) {
                 break;
             }
         }
-        codec
-    }
-
-    /// A client's codec for a new stream, obfuscated, with the randomness of its header given:
-    /// 64 bytes of which those that mean something are overwritten.
-    ///
-    /// # Errors
-    /// [`Error::FullObfuscated`], or [`Error::ForbiddenHeader`] if the bytes begin as another
-    /// protocol or framing does, which 64 random bytes do once in 250 times.
-    pub fn client_from_random(
-        framing: Framing,
-        obfuscation: &Obfuscation,
-        random: [u8; 64],
-    ) -> Result<Self, Error> {
-        let begun = obfuscated::begin(random, framing, obfuscation)?;
+        let begun = begun?;
         Ok(Codec::speaking(
             Role::Client,
             MAX_CLIENT_FRAME,

@@ -54,7 +54,7 @@ pub enum Error {
     UnknownFraming,
     /// Full framing cannot be obfuscated.
     FullObfuscated,
-    /// The random bytes for an obfuscation header begin as another protocol does.
+    /// Obfuscation headers were drawn time and again, and each began as another protocol does.
     ForbiddenHeader,
     /// A server was asked to write before the client has shown which framing it speaks.
     FramingUnknown,
@@ -104,7 +104,7 @@ impl fmt::Display for Error {
             Error::Tls => f.write_str("stream begins as tls"),
             Error::UnknownFraming => f.write_str("stream begins as no accepted framing"),
             Error::FullObfuscated => f.write_str("full framing cannot be obfuscated"),
-            Error::ForbiddenHeader => f.write_str("obfuscation header begins as another protocol"),
+            Error::ForbiddenHeader => f.write_str("obfuscation headers begin as other protocols"),
             Error::FramingUnknown => f.write_str("client has not shown its framing yet"),
             Error::NoQuickAck => f.write_str("no quick acks in this role and framing"),
             Error::Filled { got, expected } => {

@@ -104,3 +104,111 @@ fn append(to: &mut BytesMut, bytes: &[u8], decode: &mut impl FnMut(&mut [u8])) {
         decode(new);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "tests"
+    )]
+
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const FRAME: usize = 1 << 22;
+
+    fn held(inbox: &Inbox) -> usize {
+        inbox.front.capacity() + inbox.back.capacity()
+    }
+
+    fn push(inbox: &mut Inbox, bytes: &[u8]) {
+        inbox.push(bytes, |_| ());
+    }
+
+    #[test]
+    fn what_is_announced_costs_nothing_until_it_arrives() {
+        let mut inbox = Inbox::default();
+        push(&mut inbox, &[1; 8]);
+        assert_eq!(inbox.take(FRAME), None);
+        assert!(held(&inbox) <= 64);
+        push(&mut inbox, &[1; 8]);
+        assert_eq!(inbox.take(FRAME), None);
+        assert_eq!(held(&inbox), CHUNK);
+    }
+
+    #[test]
+    fn an_incomplete_frame_holds_a_bounded_multiple_of_what_arrived() {
+        for step in [1000, 1400, 4096, CHUNK, 5 * CHUNK] {
+            let mut inbox = Inbox::default();
+            push(&mut inbox, &[1; 4]);
+            let mut received = 4;
+            while inbox.take(FRAME).is_none() {
+                push(&mut inbox, &vec![1; step]);
+                received += step;
+                let own = (GROWTH * received).clamp(CHUNK, FRAME);
+                let behind = received.saturating_sub(FRAME).max(8); // the least that is allocated
+                assert!(held(&inbox) <= own + behind, "{step}: {received}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_in_its_own_buffer_ends_where_it_ends() {
+        let mut inbox = Inbox::default();
+        push(&mut inbox, &[1; CHUNK]);
+        assert_eq!(inbox.take(3 * CHUNK), None);
+        push(&mut inbox, &[2; 3 * CHUNK]);
+        let frame = inbox.take(3 * CHUNK).unwrap();
+        assert_eq!((frame.len(), frame.capacity()), (3 * CHUNK, 3 * CHUNK));
+        assert_eq!((frame[CHUNK - 1], frame[CHUNK]), (1, 2));
+        assert_eq!(inbox.peek(), [2; CHUNK]);
+    }
+
+    #[test]
+    fn frames_of_one_chunk_are_not_copied() {
+        let mut inbox = Inbox::default();
+        push(&mut inbox, &[1; 1000]);
+        let start = inbox.peek().as_ptr();
+        for n in 0..10 {
+            assert_eq!(
+                inbox.take(100).unwrap().as_ptr(),
+                start.wrapping_add(100 * n)
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_between_frames() {
+        let mut inbox = Inbox::default();
+        for len in [100, CHUNK, 3 * CHUNK] {
+            push(&mut inbox, &vec![1; len]);
+            assert!(inbox.take(len).is_some());
+            assert_eq!(held(&inbox), 0);
+            push(&mut inbox, &vec![1; len]);
+            inbox.skip(len);
+            assert_eq!(held(&inbox), 0);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_decoded_once_and_in_order() {
+        let mut inbox = Inbox::default();
+        let mut next = 0_u8;
+        let mut count = |new: &mut [u8]| {
+            for byte in new {
+                *byte = next;
+                next = next.wrapping_add(1);
+            }
+        };
+        inbox.push(&[0; 10], &mut count);
+        assert_eq!(inbox.take(30), None);
+        inbox.push(&[0; 35], &mut count);
+        inbox.push(&[0; 5], &mut count);
+        let frames = [inbox.take(30).unwrap(), inbox.take(20).unwrap()].concat();
+        assert_eq!(frames, (0..50).collect::<Vec<u8>>());
+    }
+}

@@ -15,12 +15,11 @@
 
 use core::fmt;
 
-use aes::cipher::{KeyIvInit, StreamCipher};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use super::{Error, Framing, Obfuscation, abridged, intermediate};
 use crate::DcId;
+use crate::crypto::{Ctr, sha256};
 
 /// Bytes of the header.
 pub(super) const HEADER: usize = 64;
@@ -161,27 +160,9 @@ fn key_stream<'a>(bytes: impl Iterator<Item = &'a u8>, secret: Option<&[u8; 16]>
         *slot = *byte;
     }
     if let Some(secret) = secret {
-        key = Sha256::new()
-            .chain_update(key)
-            .chain_update(secret)
-            .finalize()
-            .into();
+        key = sha256(&[&key, &secret[..]]);
     }
     let stream = Ctr::new(&key, &iv);
     key.zeroize();
     stream
-}
-
-/// AES-256-CTR, counting in all 128 bits.
-pub(super) struct Ctr(ctr::Ctr128BE<aes::Aes256>);
-
-impl Ctr {
-    pub(super) fn new(key: &[u8; 32], iv: &[u8; 16]) -> Self {
-        Ctr(ctr::Ctr128BE::new(key.into(), iv.into()))
-    }
-
-    /// Adds the stream's next bytes to `buf`.
-    pub(super) fn apply(&mut self, buf: &mut [u8]) {
-        self.0.apply_keystream(buf);
-    }
 }
