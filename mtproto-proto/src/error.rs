@@ -147,7 +147,10 @@ impl fmt::Display for SendError {
                 write!(f, "the request has {got} bytes, a server accepts {max}")
             }
             Self::Unaligned { got } => {
-                write!(f, "the request has {got} bytes, which is not whole 32-bit words")
+                write!(
+                    f,
+                    "the request has {got} bytes, which is not whole 32-bit words"
+                )
             }
             Self::TooMany { max } => write!(f, "{max} requests are waiting already"),
             Self::Ended => f.write_str("the connection has ended"),

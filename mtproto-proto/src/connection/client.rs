@@ -12,6 +12,7 @@
 //! resumed:     the handshake's last query again, or the session with what waits
 //! ```
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,8 +32,8 @@ use crate::ids::{DcId, MsgId, RequestId};
 use crate::machine::Machine;
 use crate::rng::Rng;
 use crate::session::{
-    self, BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session, compressed,
-    packet,
+    self, BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session,
+    compressed, packet,
 };
 use crate::time::Time;
 use crate::transport::{self, Codec, Frame, Framing, Obfuscation};
@@ -119,7 +120,10 @@ impl fmt::Display for ConfigError {
                 f.write_str("no public key is configured; add the server's RSA key")
             }
             Self::WrongDc { key, config } => {
-                write!(f, "the key belongs to DC {key}, the connection goes to DC {config}")
+                write!(
+                    f,
+                    "the key belongs to DC {key}, the connection goes to DC {config}"
+                )
             }
             Self::PfsLifetime { got, min, max } => {
                 write!(f, "temporary keys live {min} to {max} seconds, not {got}")
@@ -271,19 +275,29 @@ impl ClientConnection {
             && !(PFS_MIN..=PFS_MAX).contains(&lifetime.as_secs())
         {
             let got = lifetime.as_secs();
-            return Err(ConfigError::PfsLifetime { got, min: PFS_MIN, max: PFS_MAX });
+            return Err(ConfigError::PfsLifetime {
+                got,
+                min: PFS_MIN,
+                max: PFS_MAX,
+            });
         }
-        let codec = Codec::client(config.framing, config.obfuscation.clone(), &mut rng)
+        let codec = Codec::client(config.framing, config.obfuscation, &mut rng)
             .map_err(ConfigError::Transport)?;
         let rest = match start {
             Start::NewKey => Suspended::default(),
-            Start::Key(state) => Suspended { perm: Some(state), ..Suspended::default() },
-            Start::Resume(rest) => rest,
+            Start::Key(state) => Suspended {
+                perm: Some(state),
+                ..Suspended::default()
+            },
+            Start::Resume(rest) => *rest,
         };
         if let Some(key) = &rest.perm
             && key.dc != config.dc
         {
-            return Err(ConfigError::WrongDc { key: key.dc, config: config.dc });
+            return Err(ConfigError::WrongDc {
+                key: key.dc,
+                config: config.dc,
+            });
         }
         let needs_handshake = rest.perm.is_none() || config.pfs.is_some();
         if needs_handshake && config.public_keys.is_empty() {
@@ -314,7 +328,10 @@ impl ClientConnection {
 
     /// Goes on from what is there: a handshake, a session, a key, or nothing.
     fn begin(&mut self, now: Time) {
-        if self.temp.as_ref().is_some_and(|temp| temp.expires_within(now, LEAST_LEFT))
+        if self
+            .temp
+            .as_ref()
+            .is_some_and(|temp| temp.expires_within(now, LEAST_LEFT))
             || self.config.pfs.is_none() != self.temp.is_none()
         {
             self.drop_session();
@@ -361,18 +378,30 @@ impl ClientConnection {
             dc: self.config.dc,
             expires_in,
             timeout: self.config.handshake_timeout,
+            good_primes: Vec::new(),
         };
         let handshake = ClientHandshake::new(config, now, &mut self.rng);
-        self.handshake = Some(Running { handshake, purpose, unsent: true });
+        self.handshake = Some(Running {
+            handshake,
+            purpose,
+            unsent: true,
+        });
     }
 
     fn handle_handshake(&mut self, now: Time, packet: &[u8]) -> Result<(), Error> {
-        let Some(Running { handshake, purpose, .. }) = self.handshake.take() else {
+        let Some(Running {
+            handshake, purpose, ..
+        }) = self.handshake.take()
+        else {
             return Err(PeerMisbehaved::PlainPacket.into());
         };
         match handshake.handle(now, packet, &mut self.rng)? {
             Step::Continue(handshake) => {
-                self.handshake = Some(Running { handshake, purpose, unsent: true });
+                self.handshake = Some(Running {
+                    handshake,
+                    purpose,
+                    unsent: true,
+                });
             }
             Step::Complete(complete) => self.key_complete(now, purpose, &complete),
         }
@@ -409,8 +438,11 @@ impl ClientConnection {
 
     /// Moves to the new temporary key once the old one has no more answers to come.
     fn switch_if_ready(&mut self, now: Time) {
-        let idle =
-            self.session.as_ref().and_then(Session::pending).is_none_or(|p| !p.any_written());
+        let idle = self
+            .session
+            .as_ref()
+            .and_then(Session::pending)
+            .is_none_or(|p| !p.any_written());
         if let Some((key, _)) = self.switch.take_if(|(_, until)| idle || *until <= now) {
             self.drop_session();
             self.temp = Some(key.clone());
@@ -495,8 +527,13 @@ impl ClientConnection {
 
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Error> {
         match frame {
-            Frame::Packet { data, quick_ack: false } => self.handle_packet(now, data),
-            Frame::Packet { quick_ack: true, .. } => Err(PeerMisbehaved::UnexpectedFrame.into()),
+            Frame::Packet {
+                data,
+                quick_ack: false,
+            } => self.handle_packet(now, data),
+            Frame::Packet {
+                quick_ack: true, ..
+            } => Err(PeerMisbehaved::UnexpectedFrame.into()),
             Frame::QuickAck(token) => {
                 if let Some(session) = &mut self.session {
                     session.handle_quick_ack(token);
@@ -539,9 +576,13 @@ impl ClientConnection {
                 SessionEvent::Failed { id, error } => ClientEvent::Failed { id, error },
                 SessionEvent::Acked { id } => ClientEvent::Acked { id },
                 SessionEvent::Update { body } => ClientEvent::Update { body },
-                SessionEvent::SessionRenewed { first_msg_id, unique_id } => {
-                    ClientEvent::SessionRenewed { first_msg_id, unique_id }
-                }
+                SessionEvent::SessionRenewed {
+                    first_msg_id,
+                    unique_id,
+                } => ClientEvent::SessionRenewed {
+                    first_msg_id,
+                    unique_id,
+                },
                 SessionEvent::ClockCorrected { by } => ClientEvent::ClockCorrected { by },
                 SessionEvent::KeyStateChanged => match self.learn_key_state() {
                     Some(state) => ClientEvent::KeyStateChanged(state),
@@ -595,7 +636,8 @@ impl ClientConnection {
             Some(session) => session.send(now, body, options),
             None => {
                 let config = &self.config.session;
-                self.waiting.add(now, compressed(body, config), options, config)
+                self.waiting
+                    .add(now, compressed(body, config), options, config)
             }
         }
     }
@@ -613,7 +655,10 @@ impl ClientConnection {
         let mut options = options.clone();
         options.idempotent |= F::IDEMPOTENT;
         let id = self.send(now, function.to_bytes(), &options)?;
-        Ok(Call { id, function: PhantomData })
+        Ok(Call {
+            id,
+            function: PhantomData,
+        })
     }
 
     /// Ends a request: it is not sent, or the server is told that its answer is not wanted.
@@ -647,7 +692,10 @@ impl ClientConnection {
     pub fn is_drained(&self) -> bool {
         self.error.is_some()
             || (self.handshake.is_none()
-                && self.session.as_ref().is_none_or(|session| !session.wants_to_send()))
+                && self
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| !session.wants_to_send()))
     }
 
     /// Bytes of requests that have not been written.
@@ -674,7 +722,7 @@ impl ClientConnection {
 
     /// What outlives the stream: keys, the session, what waits. Valid at any time, also after an
     /// error. Take the events first.
-    pub fn suspend(mut self) -> Suspended {
+    pub fn suspend(mut self) -> Box<Suspended> {
         if let Some(session) = &mut self.session {
             session.stream_closed();
         }
@@ -688,16 +736,16 @@ impl ClientConnection {
         {
             self.handshake = None;
         }
-        let handshake = self.handshake.filter(|running| {
-            running.purpose == Purpose::Permanent || self.session.is_none()
-        });
-        Suspended {
+        let handshake = self
+            .handshake
+            .filter(|running| running.purpose == Purpose::Permanent || self.session.is_none());
+        Box::new(Suspended {
             perm: self.perm,
             temp: self.temp,
             handshake,
             session: self.session,
             waiting: self.waiting,
-        }
+        })
     }
 
     fn forward(&mut self, now: Time) -> Time {
@@ -715,7 +763,10 @@ impl ClientConnection {
 
     fn handle_deadlines(&mut self, now: Time) -> Result<(), Error> {
         while let Some(id) = self.waiting.expired(now) {
-            let fate = self.waiting.take(id).map_or(Fate::NotSent, |request| request.fate());
+            let fate = self
+                .waiting
+                .take(id)
+                .map_or(Fate::NotSent, |request| request.fate());
             let error = RequestError::TimedOut(fate);
             self.events.push_back(ClientEvent::Failed { id, error });
         }
@@ -759,7 +810,11 @@ impl Machine for ClientConnection {
     fn handle_eof(&mut self, now: Time) -> Result<(), Error> {
         let _ = self.forward(now);
         self.check()?;
-        Err(self.fail(if self.closing { Error::Closed } else { Error::Eof }))
+        Err(self.fail(if self.closing {
+            Error::Closed
+        } else {
+            Error::Eof
+        }))
     }
 
     fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
@@ -777,9 +832,10 @@ impl Machine for ClientConnection {
             && core::mem::replace(&mut running.unsent, false)
         {
             let query = running.handshake.query();
-            self.codec.write_packet(&mut self.rng, out, query.len(), false, |out, _| {
-                out.extend_from_slice(query);
-            })
+            self.codec
+                .write_packet(&mut self.rng, out, query.len(), false, |out, _| {
+                    out.extend_from_slice(query);
+                })
         } else if let Some(session) = &mut self.session
             && let Some(plan) = session.plan_packet(now, &mut self.rng)
         {
@@ -810,13 +866,22 @@ impl Machine for ClientConnection {
         if self.error.is_some() {
             return None;
         }
-        let handshake = self.handshake.as_ref().map(|running| running.handshake.deadline());
+        let handshake = self
+            .handshake
+            .as_ref()
+            .map(|running| running.handshake.deadline());
         let session = self.session.as_ref().and_then(Session::poll_timeout);
         let switch = self.switch.as_ref().map(|(_, until)| *until);
-        [handshake, session, switch, self.renew_at, self.waiting.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            handshake,
+            session,
+            switch,
+            self.renew_at,
+            self.waiting.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

@@ -6,6 +6,7 @@
 //! Must not know: where they are stored.
 //! Spec: "Creating an Authorization Key"; "Server Salt".
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -150,15 +151,23 @@ impl KeyState {
         let rest = bytes.strip_prefix(MAGIC).ok_or(KeyStateError::NotAKey)?;
         let (version, _) = rest.split_first().ok_or(KeyStateError::Damaged)?;
         if *version != VERSION {
-            return Err(KeyStateError::Version { got: *version, max: VERSION });
+            return Err(KeyStateError::Version {
+                got: *version,
+                max: VERSION,
+            });
         }
-        let (content, checksum) =
-            bytes.split_last_chunk::<CHECKSUM>().ok_or(KeyStateError::Damaged)?;
+        let (content, checksum) = bytes
+            .split_last_chunk::<CHECKSUM>()
+            .ok_or(KeyStateError::Damaged)?;
         if !Sha256::digest(content).starts_with(checksum) {
             return Err(KeyStateError::Damaged);
         }
-        KeyState::parse(content.get(MAGIC.len().saturating_add(1)..).unwrap_or_default())
-            .ok_or(KeyStateError::Damaged)
+        KeyState::parse(
+            content
+                .get(MAGIC.len().saturating_add(1)..)
+                .unwrap_or_default(),
+        )
+        .ok_or(KeyStateError::Damaged)
     }
 
     fn parse(mut bytes: &[u8]) -> Option<Self> {
@@ -171,7 +180,11 @@ impl KeyState {
         let mut salt = || {
             let since = Time::from_nanos(bytes.try_get_u64_le().ok()?);
             let until = Time::from_nanos(bytes.try_get_u64_le().ok()?);
-            Some(Salt { since, until, salt: bytes.try_get_i64_le().ok()? })
+            Some(Salt {
+                since,
+                until,
+                salt: bytes.try_get_i64_le().ok()?,
+            })
         };
         let current = salt()?;
         let future = (0..count).map(|_| salt()).collect::<Option<Vec<_>>>()?;
@@ -239,7 +252,7 @@ pub enum Start {
     /// With a stored key and a new session.
     Key(KeyState),
     /// With the session, or the half-done handshake, of a stream that ended.
-    Resume(Suspended),
+    Resume(Box<Suspended>),
 }
 
 /// What is left of a connection whose stream ended: its keys, its session with all that waits, or

@@ -60,9 +60,9 @@ impl fmt::Display for Error {
             Self::Status { code: -429 } => f.write_str(
                 "the server answered -429: too many connections; wait before the next one",
             ),
-            Self::Status { code: -444 } => f.write_str(
-                "the server answered -444: it does not serve this DC; check the DC id",
-            ),
+            Self::Status { code: -444 } => {
+                f.write_str("the server answered -444: it does not serve this DC; check the DC id")
+            }
             Self::Status { code } => write!(f, "the server answered transport error {code}"),
             Self::Silent => f.write_str("the server is silent, even after a ping"),
             Self::BindRefused(error) => {

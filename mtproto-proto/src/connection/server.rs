@@ -35,7 +35,10 @@ impl ServerConnection {
     /// a store.
     pub fn with(mut server: Server, now: Time) -> Self {
         server.handle_connected(now, CONN);
-        ServerConnection { server, error: None }
+        ServerConnection {
+            server,
+            error: None,
+        }
     }
 
     /// The server, to answer calls and push updates.

@@ -98,7 +98,7 @@ impl ClientHandshake {
         link.ask(now, &functions::ReqPqMulti { nonce });
         ClientHandshake {
             link,
-            state: State::WaitResPq(WaitResPq { nonce }),
+            state: State::ResPq(WaitResPq { nonce }),
         }
     }
 
@@ -139,14 +139,10 @@ impl ClientHandshake {
         let ClientHandshake { mut link, state } = self;
         let body = PlainMessage::read(packet)?.body;
         let state = match state {
-            State::WaitResPq(state) => {
-                State::WaitDhParams(state.handle(&mut link, now, &body, rng)?)
-            }
-            State::WaitDhParams(state) => {
-                State::WaitDhGen(state.handle(&mut link, now, &body, rng)?)
-            }
-            State::WaitDhGen(state) => match state.handle(&mut link, now, &body, rng)? {
-                Step::Continue(state) => State::WaitDhGen(state),
+            State::ResPq(state) => State::DhParams(state.handle(&mut link, now, &body, rng)?),
+            State::DhParams(state) => State::DhGen(state.handle(&mut link, now, &body, rng)?),
+            State::DhGen(state) => match state.handle(&mut link, now, &body, rng)? {
+                Step::Continue(state) => State::DhGen(state),
                 Step::Complete(complete) => return Ok(Step::Complete(complete)),
             },
         };
@@ -157,9 +153,9 @@ impl ClientHandshake {
 impl fmt::Debug for ClientHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::WaitResPq(_) => "ClientHandshake(WaitResPq)",
-            State::WaitDhParams(_) => "ClientHandshake(WaitDhParams)",
-            State::WaitDhGen(_) => "ClientHandshake(WaitDhGen)",
+            State::ResPq(_) => "ClientHandshake(WaitResPq)",
+            State::DhParams(_) => "ClientHandshake(WaitDhParams)",
+            State::DhGen(_) => "ClientHandshake(WaitDhGen)",
         })
     }
 }
@@ -179,10 +175,11 @@ impl Link {
     }
 }
 
+/// The answer that is awaited, in the protocol's order.
 enum State {
-    WaitResPq(WaitResPq),
-    WaitDhParams(WaitDhParams),
-    WaitDhGen(Box<WaitDhGen>),
+    ResPq(WaitResPq),
+    DhParams(WaitDhParams),
+    DhGen(Box<WaitDhGen>),
 }
 
 /// Reads one object and ignores what follows it: servers pad plain messages.

@@ -83,7 +83,7 @@ impl ServerHandshake {
             deadline: now + LIFETIME,
             restarts: 0,
             last: None,
-            state: State::WaitReqPq,
+            state: State::ReqPq,
         }
     }
 
@@ -143,16 +143,16 @@ impl ServerHandshake {
                 self.open(config, now, nonce, 1, rng)?
             }
             functions::ReqDhParams::ID => {
-                let State::WaitReqDhParams(state) = self.state else {
+                let State::ReqDhParams(state) = self.state else {
                     return Err(Error::OutOfOrder { constructor });
                 };
                 let nonce = state.nonce;
                 let (state, body) = state.handle(config, now, question(&mut r)?, rng)?;
-                let state = State::WaitSetClientDh(Box::new(state));
+                let state = State::SetClientDh(Box::new(state));
                 (ServerHandshake { state, ..self }, nonce, body, None)
             }
             functions::SetClientDhParams::ID => {
-                let State::WaitSetClientDh(state) = self.state else {
+                let State::SetClientDh(state) = self.state else {
                     return Err(Error::OutOfOrder { constructor });
                 };
                 let nonce = state.opening.nonce;
@@ -196,9 +196,9 @@ impl ServerHandshake {
         rng: &mut Rng,
     ) -> Result<Answered, Error> {
         let before = match &self.state {
-            State::WaitReqPq => None,
-            State::WaitReqDhParams(opening) => Some(opening),
-            State::WaitSetClientDh(state) => Some(&state.opening),
+            State::ReqPq => None,
+            State::ReqDhParams(opening) => Some(opening),
+            State::SetClientDh(state) => Some(&state.opening),
         };
         let opening = match before {
             Some(opening) if ct_eq(&opening.nonce, &nonce) => opening.clone(),
@@ -209,7 +209,7 @@ impl ServerHandshake {
                 self.restarts = self.restarts.saturating_add(1);
                 self.deadline = now + LIFETIME;
                 let opening = Opening::new(nonce, rng);
-                self.state = State::WaitReqDhParams(opening.clone());
+                self.state = State::ReqDhParams(opening.clone());
                 opening
             }
         };
@@ -231,9 +231,9 @@ impl ServerHandshake {
 impl fmt::Debug for ServerHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::WaitReqPq => "ServerHandshake(WaitReqPq)",
-            State::WaitReqDhParams(_) => "ServerHandshake(WaitReqDhParams)",
-            State::WaitSetClientDh(_) => "ServerHandshake(WaitSetClientDh)",
+            State::ReqPq => "ServerHandshake(WaitReqPq)",
+            State::ReqDhParams(_) => "ServerHandshake(WaitReqDhParams)",
+            State::SetClientDh(_) => "ServerHandshake(WaitSetClientDh)",
         })
     }
 }
@@ -263,10 +263,11 @@ struct Exchange {
 /// The handshake after a question, the client's nonce, the answer, a key if there is one.
 type Answered = (ServerHandshake, [u8; 16], Bytes, Option<Box<Complete>>);
 
+/// The question that is awaited, in the protocol's order.
 enum State {
-    WaitReqPq,
-    WaitReqDhParams(Opening),
-    WaitSetClientDh(Box<WaitSetClientDh>),
+    ReqPq,
+    ReqDhParams(Opening),
+    SetClientDh(Box<WaitSetClientDh>),
 }
 
 /// Reads one object and ignores what follows it: official clients pad plain messages.
@@ -527,11 +528,7 @@ impl WaitSetClientDh {
                 expires_at: self.expires_at,
                 good_prime: None,
             };
-            return Ok((
-                State::WaitReqPq,
-                answer.to_bytes(),
-                Some(Box::new(complete)),
-            ));
+            return Ok((State::ReqPq, answer.to_bytes(), Some(Box::new(complete))));
         }
         if self.retries >= MAX_RETRIES {
             let new_nonce_hash3 = hash(3);
@@ -540,7 +537,7 @@ impl WaitSetClientDh {
                 server_nonce,
                 new_nonce_hash3,
             };
-            return Ok((State::WaitReqPq, answer.to_bytes(), None));
+            return Ok((State::ReqPq, answer.to_bytes(), None));
         }
         let new_nonce_hash2 = hash(2);
         let answer = types::DhGenRetry {
@@ -550,6 +547,6 @@ impl WaitSetClientDh {
         };
         self.retry_id = i64::from_le_bytes(key.aux_hash());
         self.retries = self.retries.saturating_add(1);
-        Ok((State::WaitSetClientDh(self), answer.to_bytes(), None))
+        Ok((State::SetClientDh(self), answer.to_bytes(), None))
     }
 }

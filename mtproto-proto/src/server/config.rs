@@ -12,6 +12,7 @@ use crate::crypto::RsaPrivateKey;
 use crate::handshake;
 use crate::ids::DcId;
 use crate::session;
+use crate::transport::ServerTransport;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -59,6 +60,20 @@ impl ServerConfig {
             max_sessions_per_key: 64,
             external_keys: false,
             session: session::Config::server(),
+        }
+    }
+
+    pub(super) fn handshake(&self) -> handshake::server::Config {
+        handshake::server::Config {
+            keys: self.keys.clone(),
+            dc: Some(self.dc),
+        }
+    }
+
+    pub(super) fn transport(&self) -> ServerTransport {
+        ServerTransport {
+            secrets: self.secrets.clone(),
+            ..ServerTransport::default()
         }
     }
 }

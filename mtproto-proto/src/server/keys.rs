@@ -84,7 +84,11 @@ impl core::error::Error for BindRefused {}
 
 impl Keys {
     pub(super) fn new(config: &ServerConfig) -> Self {
-        Keys { keys: BTreeMap::new(), max: config.max_keys, last_plain_id: 0 }
+        Keys {
+            keys: BTreeMap::new(),
+            max: config.max_keys,
+            last_plain_id: 0,
+        }
     }
 
     pub(super) fn knows(&self, id: AuthKeyId) -> bool {
@@ -110,7 +114,11 @@ impl Keys {
     /// The permanent key behind a key.
     pub(super) fn permanent(&self, id: AuthKeyId) -> Option<AuthKeyId> {
         let key = self.keys.get(&id)?;
-        if key.expires.is_none() { Some(id) } else { key.bound }
+        if key.expires.is_none() {
+            Some(id)
+        } else {
+            key.bound
+        }
     }
 
     /// Keeps a new key; `false` if there are too many.
@@ -180,9 +188,16 @@ impl Keys {
     ) -> Result<(), BindRefused> {
         const INVALID: BindRefused = BindRefused::EncryptedMessageInvalid;
 
-        let temp = self.keys.get(&bind.temp).filter(|key| key.expires.is_some());
+        let temp = self
+            .keys
+            .get(&bind.temp)
+            .filter(|key| key.expires.is_some());
         let bound = temp.ok_or(BindRefused::NotTemporary)?.bound;
-        let perm = self.keys.get(&bind.perm).filter(|key| key.expires.is_none()).ok_or(INVALID)?;
+        let perm = self
+            .keys
+            .get(&bind.perm)
+            .filter(|key| key.expires.is_none())
+            .ok_or(INVALID)?;
         let opened = open_bind_message(&perm.key, message).map_err(|_| INVALID)?;
         let inner = opened.inner;
         let agrees = opened.msg_id == bind.msg_id

@@ -19,8 +19,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::{Bytes, BytesMut};
-use mtproto_schema::mtproto::types;
 use mtproto_schema::Encode;
+use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
+use mtproto_schema::mtproto::types;
 
 pub use config::ServerConfig;
 pub use keys::BindRefused;
@@ -164,7 +165,10 @@ impl Server {
     pub fn handle_connected(&mut self, now: Time, conn: ConnId) {
         let now = self.forward(now);
         if self.streams.len() >= self.config.max_streams {
-            self.actions.push_back(Action::Close { conn, error: Error::Status { code: -429 } });
+            self.actions.push_back(Action::Close {
+                conn,
+                error: Error::Status { code: -429 },
+            });
             return;
         }
         let stream = Stream::new(&self.config, now);
@@ -175,7 +179,9 @@ impl Server {
     /// The stream is gone, whoever closed it.
     pub fn handle_closed(&mut self, now: Time, conn: ConnId) {
         let now = self.forward(now);
-        let Some(stream) = self.streams.remove(&conn) else { return };
+        let Some(stream) = self.streams.remove(&conn) else {
+            return;
+        };
         self.arm(TimerOf::Stream(conn), Some(stream.deadline), None);
         for (key, session) in stream.sessions {
             let gone = !self.keys.knows(key);
@@ -192,7 +198,9 @@ impl Server {
     pub fn handle_input(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
         let now = self.forward(now);
         // Out of the map, so that keys and sessions can be borrowed beside it.
-        let Some(mut stream) = self.streams.remove(&conn) else { return };
+        let Some(mut stream) = self.streams.remove(&conn) else {
+            return;
+        };
         let before = stream.deadline;
         stream.codec.feed(bytes);
         while !stream.closing {
@@ -219,8 +227,8 @@ impl Server {
     ) -> Result<(), Error> {
         if !stream.header_checked {
             stream.header_checked = true;
-            if let Some(header) = stream.codec.obfuscation_header()
-                && self.is_replayed(header)
+            if let Some(header) = stream.codec.obfuscation_nonce()
+                && self.is_replayed(*header)
             {
                 return Err(Error::Closed);
             }
@@ -277,13 +285,11 @@ impl Server {
     }
 
     /// A step of a handshake.
-    fn handle_plain(
-        &mut self,
-        now: Time,
-        stream: &mut Stream,
-        packet: &[u8],
-    ) -> Result<(), Error> {
-        let handshake = stream.handshake.take().unwrap_or_else(|| ServerHandshake::new(now));
+    fn handle_plain(&mut self, now: Time, stream: &mut Stream, packet: &[u8]) -> Result<(), Error> {
+        let handshake = stream
+            .handshake
+            .take()
+            .unwrap_or_else(|| ServerHandshake::new(now));
         let msg_id = self.keys.plain_msg_id(now, &mut self.rng);
         let keys = &self.keys;
         let (handshake, reply) = handshake.handle(
@@ -295,7 +301,9 @@ impl Server {
             &mut self.rng,
         )?;
         stream.handshake = Some(handshake);
-        stream.push(Control::Plain(reply.packet))?;
+        if let Some(packet) = reply.packet {
+            stream.push(Control::Plain(packet))?;
+        }
         stream.progress(&self.config, now);
         if let Some(complete) = reply.complete {
             let id = complete.key.id();
@@ -334,8 +342,12 @@ impl Server {
             if let Some(evicted) = self.registry.make_room(id) {
                 self.remove_session(evicted.0, evicted.1);
             }
-            self.registry.create(key, session, self.keys.first_salt(id), now);
-            self.events.push_back(Event::SessionCreated { auth_key_id: id, session });
+            self.registry
+                .create(key, session, self.keys.first_salt(id), now);
+            self.events.push_back(Event::SessionCreated {
+                auth_key_id: id,
+                session,
+            });
         }
         if let Some(former) = self.registry.attach(id, session, conn, now) {
             if let Some(former) = self.streams.get_mut(&former) {
@@ -343,7 +355,9 @@ impl Server {
             }
             stream.attach(id, session)?;
         }
-        let Some(entry) = self.registry.get_mut(id, session) else { return Ok(()) };
+        let Some(entry) = self.registry.get_mut(id, session) else {
+            return Ok(());
+        };
         entry.session.handle_opened(now, opened, &mut self.rng)?;
         self.drain_session(now, id, session, Some(stream));
         Ok(())
@@ -391,9 +405,13 @@ impl Server {
                     if let Some(entry) = self.registry.get_mut(key, session) {
                         let session_id = session_id.0;
                         if found {
-                            entry.session.respond_bare(&types::DestroySessionOk { session_id });
+                            entry
+                                .session
+                                .respond_bare(&types::DestroySessionOk { session_id });
                         } else {
-                            entry.session.respond_bare(&types::DestroySessionNone { session_id });
+                            entry
+                                .session
+                                .respond_bare(&types::DestroySessionNone { session_id });
                         }
                     }
                 }
@@ -416,9 +434,13 @@ impl Server {
         let destroyed = self.keys.destroy(key);
         if let Some(entry) = self.registry.get_mut(key, session) {
             if destroyed {
-                entry.session.respond_bare(&types::DestroyAuthKeyOk {});
+                entry
+                    .session
+                    .respond_bare(&DestroyAuthKeyRes::DestroyAuthKeyOk);
             } else {
-                entry.session.respond_bare(&types::DestroyAuthKeyFail {});
+                entry
+                    .session
+                    .respond_bare(&DestroyAuthKeyRes::DestroyAuthKeyFail);
             }
         }
         if destroyed {
@@ -427,17 +449,23 @@ impl Server {
                     self.remove_session(key, other);
                 }
             }
-            self.events.push_back(Event::KeyDestroyed { auth_key_id: key });
+            self.events
+                .push_back(Event::KeyDestroyed { auth_key_id: key });
         }
     }
 
     fn remove_session(&mut self, key: AuthKeyId, session: SessionId) {
-        let Some(entry) = self.registry.remove(key, session) else { return };
+        let Some(entry) = self.registry.remove(key, session) else {
+            return;
+        };
         self.arm(TimerOf::Session(key, session), entry.armed, None);
         if let Some(stream) = entry.conn.and_then(|conn| self.streams.get_mut(&conn)) {
             stream.sessions.retain(|other| *other != (key, session));
         }
-        self.events.push_back(Event::SessionClosed { auth_key_id: key, session });
+        self.events.push_back(Event::SessionClosed {
+            auth_key_id: key,
+            session,
+        });
     }
 
     /// Ends a stream: with a transport error as its last frame where the protocol has one.
@@ -488,7 +516,9 @@ impl Server {
                     }
                 }
                 TimerOf::Session(key, session) => {
-                    let Some(entry) = self.registry.get_mut(key, session) else { continue };
+                    let Some(entry) = self.registry.get_mut(key, session) else {
+                        continue;
+                    };
                     entry.armed = None;
                     if entry.forget_at.is_some_and(|at| at <= now) {
                         self.remove_session(key, session);
@@ -524,7 +554,9 @@ impl Server {
     /// Appends at most one packet for this stream to `out`; `false` when there is nothing to send.
     pub fn poll_transmit(&mut self, now: Time, conn: ConnId, out: &mut Vec<u8>) -> bool {
         let now = self.forward(now);
-        let Some(stream) = self.streams.get_mut(&conn) else { return false };
+        let Some(stream) = self.streams.get_mut(&conn) else {
+            return false;
+        };
         let written = if let Some(control) = stream.pop_control() {
             stream.write_control(&mut self.rng, out, control)
         } else if stream.closing {
@@ -533,9 +565,15 @@ impl Server {
             let mut written = Ok(false);
             // Each session in turn, so that a busy one does not silence the others.
             for _ in 0..stream.sessions.len() {
-                let Some((key, session)) = stream.next_session() else { break };
-                let Some(entry) = self.registry.get_mut(key, session) else { continue };
-                let Some(plan) = entry.session.plan_packet(now, &mut self.rng) else { continue };
+                let Some((key, session)) = stream.next_session() else {
+                    break;
+                };
+                let Some(entry) = self.registry.get_mut(key, session) else {
+                    continue;
+                };
+                let Some(plan) = entry.session.plan_packet(now, &mut self.rng) else {
+                    continue;
+                };
                 written = stream
                     .codec
                     .write_packet(&mut self.rng, out, plan.packet_len(), false, |out, rng| {
@@ -567,8 +605,12 @@ impl Server {
     /// longer than a client takes.
     pub fn respond(&mut self, now: Time, id: IncomingId, body: Bytes) -> bool {
         let now = self.forward(now);
-        let Some((key, session, msg_id)) = self.registry.take_call(id) else { return false };
-        let Some(entry) = self.registry.get_mut(key, session) else { return false };
+        let Some((key, session, msg_id)) = self.registry.take_call(id) else {
+            return false;
+        };
+        let Some(entry) = self.registry.get_mut(key, session) else {
+            return false;
+        };
         let done = entry.session.respond(msg_id, body);
         self.after_queueing(now, key, session);
         done
@@ -576,8 +618,10 @@ impl Server {
 
     /// Answers a call with `rpc_error`.
     pub fn respond_error(&mut self, now: Time, id: IncomingId, code: i32, message: &str) -> bool {
-        let error =
-            types::RpcError { error_code: code, error_message: String::from(message).into() };
+        let error = types::RpcError {
+            error_code: code,
+            error_message: String::from(message).into(),
+        };
         self.respond(now, id, error.to_bytes())
     }
 
@@ -590,7 +634,9 @@ impl Server {
         body: Bytes,
     ) -> bool {
         let now = self.forward(now);
-        let Some(entry) = self.registry.get_mut(auth_key_id, session) else { return false };
+        let Some(entry) = self.registry.get_mut(auth_key_id, session) else {
+            return false;
+        };
         if entry.conn.is_none() {
             return false;
         }
@@ -602,7 +648,9 @@ impl Server {
     /// Something may wait for the session's stream; a client that does not read is closed.
     fn after_queueing(&mut self, now: Time, key: AuthKeyId, session: SessionId) {
         let _ = now;
-        let Some(entry) = self.registry.get_mut(key, session) else { return };
+        let Some(entry) = self.registry.get_mut(key, session) else {
+            return;
+        };
         let (conn, overflowed) = (entry.conn, entry.session.has_overflowed());
         self.arm_session(key, session);
         if let Some(conn) = conn {
@@ -628,8 +676,10 @@ impl Server {
         encrypted_message: &[u8],
     ) -> Result<(), BindRefused> {
         let now = self.forward(now);
-        let (key, session, msg_id) =
-            self.registry.call(id).ok_or(BindRefused::EncryptedMessageInvalid)?;
+        let (key, session, msg_id) = self
+            .registry
+            .call(id)
+            .ok_or(BindRefused::EncryptedMessageInvalid)?;
         let request = keys::Bind {
             temp: key,
             perm: AuthKeyId(perm_auth_key_id),
@@ -666,11 +716,16 @@ impl Server {
             .map(|(conn, _)| *conn)
             .collect();
         for conn in waiting {
-            let Some(mut stream) = self.streams.remove(&conn) else { continue };
+            let Some(mut stream) = self.streams.remove(&conn) else {
+                continue;
+            };
             let before = stream.deadline;
             let known = self.keys.knows(auth_key_id);
-            let mut handled =
-                if known { Ok(()) } else { Err(Error::Status { code: -404 }) };
+            let mut handled = if known {
+                Ok(())
+            } else {
+                Err(Error::Status { code: -404 })
+            };
             let mut parked = core::mem::take(&mut stream.parked);
             while handled.is_ok()
                 && !stream.closing
@@ -723,8 +778,13 @@ impl Server {
     }
 
     fn arm_session(&mut self, key: AuthKeyId, session: SessionId) {
-        let Some(entry) = self.registry.get_mut(key, session) else { return };
-        let wanted = [entry.session.poll_timeout(), entry.forget_at].into_iter().flatten().min();
+        let Some(entry) = self.registry.get_mut(key, session) else {
+            return;
+        };
+        let wanted = [entry.session.poll_timeout(), entry.forget_at]
+            .into_iter()
+            .flatten()
+            .min();
         let before = core::mem::replace(&mut entry.armed, wanted);
         self.arm(TimerOf::Session(key, session), before, wanted);
     }

@@ -163,7 +163,11 @@ impl Registry {
         session: SessionId,
         msg_id: MsgId,
     ) -> Option<IncomingId> {
-        let id = self.sessions.get_mut(&(key, session))?.calls.remove(&msg_id)?;
+        let id = self
+            .sessions
+            .get_mut(&(key, session))?
+            .calls
+            .remove(&msg_id)?;
         self.calls.remove(&id);
         Some(id)
     }

@@ -19,7 +19,7 @@ use crate::rng::Rng;
 use crate::server::ServerConfig;
 use crate::session::packet;
 use crate::time::Time;
-use crate::transport::{Codec, ServerTransport};
+use crate::transport::Codec;
 
 /// Replies of handshakes, quick acknowledgements and errors that wait for the stream: a client
 /// that asks for more without reading is closed.
@@ -55,7 +55,7 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(config: &ServerConfig, now: Time) -> Self {
         Stream {
-            codec: Codec::server(ServerTransport { secrets: config.secrets.clone() }),
+            codec: Codec::server(config.transport()),
             handshake: None,
             control: VecDeque::new(),
             parked: VecDeque::new(),
@@ -105,9 +105,10 @@ impl Stream {
     ) -> Result<bool, Error> {
         match control {
             Control::Plain(bytes) => {
-                self.codec.write_packet(rng, out, bytes.len(), false, |out, _| {
-                    out.extend_from_slice(&bytes);
-                })?;
+                self.codec
+                    .write_packet(rng, out, bytes.len(), false, |out, _| {
+                        out.extend_from_slice(&bytes);
+                    })?;
             }
             Control::QuickAck(token) => self.codec.write_quick_ack(rng, out, token)?,
             Control::Status(code) => self.codec.write_status(rng, out, code)?,
@@ -126,7 +127,10 @@ impl Stream {
 
     /// The key that the stream waits for.
     pub(super) fn waits_for(&self) -> Option<AuthKeyId> {
-        self.parked.front().and_then(|(packet, _)| packet::auth_key_id(packet)).map(AuthKeyId)
+        self.parked
+            .front()
+            .and_then(|(packet, _)| packet::auth_key_id(packet))
+            .map(AuthKeyId)
     }
 
     pub(super) fn attach(&mut self, key: AuthKeyId, session: SessionId) -> Result<(), Error> {

@@ -72,7 +72,9 @@ impl Acks {
         if self.pending.is_empty() {
             return None;
         }
-        let rest = self.pending.split_off(self.pending.len().min(MAX_PER_MESSAGE));
+        let rest = self
+            .pending
+            .split_off(self.pending.len().min(MAX_PER_MESSAGE));
         let batch = core::mem::replace(&mut self.pending, rest);
         self.deadline = None;
         self.due = !self.pending.is_empty();

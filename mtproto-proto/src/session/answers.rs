@@ -10,8 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::{Buf, Bytes};
+use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
 use mtproto_schema::mtproto::{functions, types};
-use mtproto_schema::{Constructor, DecodeError, Function, Reader};
+use mtproto_schema::{Constructor, Decode, DecodeError, Function, Reader};
 
 use crate::error::{Fate, RequestError, RpcError, count};
 use crate::ids::MsgId;
@@ -19,7 +20,7 @@ use crate::rng::Rng;
 use crate::session::incoming::{Context, Message, constructor, inflate, parse};
 use crate::session::msg_id::{MsgIds, Parity};
 use crate::session::pending::Sent;
-use crate::session::{Event, GZIP_PACKED, RPC_RESULT, Session, Side, SeqNo, Acks, random_id};
+use crate::session::{Acks, Event, SeqNo, Session, Side, random_id};
 use crate::time::Time;
 
 /// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
@@ -42,7 +43,7 @@ impl Session {
             return Ok(false);
         }
         match constructor {
-            RPC_RESULT => self.handle_result(context, msg_id, &body, rng)?,
+            types::RpcResult::ID => self.handle_result(context, msg_id, &body, rng)?,
             types::Pong::ID => {
                 let pong: types::Pong = parse(&body)?;
                 self.check_time_of_answer(context.now, msg_id, MsgId(pong.msg_id));
@@ -78,18 +79,22 @@ impl Session {
                 let _ = reader.u32();
                 let ping_id = reader.i64();
                 reader.check()?;
-                self.notify_service(Parity::Client, &types::Pong { msg_id: msg_id.0, ping_id });
+                self.notify_service(
+                    Parity::Client,
+                    &types::Pong {
+                        msg_id: msg_id.0,
+                        ping_id,
+                    },
+                );
             }
             types::DestroySessionOk::ID | types::DestroySessionNone::ID => {
                 self.handle_answer_without_id(functions::DestroySession::ID, body);
             }
-            types::DestroyAuthKeyOk::ID
-            | types::DestroyAuthKeyNone::ID
-            | types::DestroyAuthKeyFail::ID => {
-                self.handle_answer_without_id(functions::DestroyAuthKey::ID, body);
-            }
             // It may be ignored; what we sent and the server lacks is asked for by state.
             types::MsgResendReq::ID | types::MsgResendAnsReq::ID => {}
+            _ if DestroyAuthKeyRes::from_bytes(&body).is_ok() => {
+                self.handle_answer_without_id(functions::DestroyAuthKey::ID, body);
+            }
             _ => {
                 if !self.take_common(msg_id, constructor, &body)? {
                     self.events.push_back(Event::Update { body });
@@ -110,7 +115,7 @@ impl Session {
     ) -> bool {
         match constructor {
             types::BadMsgNotification::ID | types::BadServerSalt::ID => true,
-            RPC_RESULT | types::Pong::ID => {
+            types::RpcResult::ID | types::Pong::ID => {
                 // Both begin with the id of the request's message.
                 let request = body.get(4..).and_then(|body| body.first_chunk::<8>());
                 let Some(request) = request.map(|id| MsgId(i64::from_le_bytes(*id))) else {
@@ -126,7 +131,9 @@ impl Session {
 
     /// An answer much older than its request shows that our time is wrong.
     fn check_time_of_answer(&mut self, now: Time, answer: MsgId, request: MsgId) {
-        let Side::Client(client) = &self.side else { return };
+        let Side::Client(client) = &self.side else {
+            return;
+        };
         if client.pending.sent(request).is_some()
             && MsgIds::answer_shows_wrong_time(answer, request)
         {
@@ -156,7 +163,9 @@ impl Session {
         let result = reader.rest();
         reader.check()?;
         self.check_time_of_answer(context.now, msg_id, request);
-        let Side::Client(client) = &mut self.side else { return Ok(()) };
+        let Side::Client(client) = &mut self.side else {
+            return Ok(());
+        };
         let Some(id) = client.pending.request_of(request) else {
             // The answer to our own rpc_drop_answer is expected and needs no care.
             if client.pending.refused(request).is_none() {
@@ -165,7 +174,7 @@ impl Session {
             return Ok(());
         };
         let result = match constructor(&result) {
-            Some(GZIP_PACKED) => inflate(&result, context),
+            Some(types::GzipPacked::ID) => inflate(&result, context),
             Some(_) | None => Some(result),
         };
         let error = result.as_ref().and_then(rpc_error);
@@ -174,15 +183,25 @@ impl Session {
         {
             return Ok(());
         }
-        let Side::Client(client) = &mut self.side else { return Ok(()) };
-        let Some(ended) = client.pending.take(id) else { return Ok(()) };
+        let Side::Client(client) = &mut self.side else {
+            return Ok(());
+        };
+        let Some(ended) = client.pending.take(id) else {
+            return Ok(());
+        };
         client.initialised |= ended.initialises && error.is_none();
         let event = match (error, result) {
-            (Some(error), _) => Event::Failed { id, error: RequestError::Rpc(error) },
+            (Some(error), _) => Event::Failed {
+                id,
+                error: RequestError::Rpc(error),
+            },
             (None, Some(body)) => Event::Response { id, body },
             (None, None) => {
                 count(&mut self.stats.bad_gzip);
-                Event::Failed { id, error: RequestError::BadAnswer }
+                Event::Failed {
+                    id,
+                    error: RequestError::BadAnswer,
+                }
             }
         };
         self.events.push_back(event);
@@ -197,10 +216,15 @@ impl Session {
                 error.message.as_str(),
                 "CONNECTION_NOT_INITED" | "CONNECTION_LAYER_INVALID"
             );
-        let Side::Client(client) = &mut self.side else { return false };
+        let Side::Client(client) = &mut self.side else {
+            return false;
+        };
         // If this very call carried it, saying it again does not help.
         let helps = client.init.is_some()
-            && client.pending.get(id).is_some_and(|request| !request.initialises);
+            && client
+                .pending
+                .get(id)
+                .is_some_and(|request| !request.initialises);
         if !forgotten || !helps {
             return false;
         }
@@ -211,7 +235,9 @@ impl Session {
 
     /// An answer to a request of ours that is not wrapped into `rpc_result`.
     fn handle_bare_answer(&mut self, request: MsgId, body: Bytes) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         let Some(id) = client.pending.request_of(request) else {
             if client.pending.refused(request).is_none() {
                 count(&mut self.stats.unknown_answers);
@@ -224,7 +250,9 @@ impl Session {
 
     /// An answer that names no message: it belongs to the oldest such request.
     fn handle_answer_without_id(&mut self, function: u32, body: Bytes) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         match client.pending.written_with_constructor(function) {
             Some(id) => {
                 client.pending.take(id);
@@ -237,7 +265,9 @@ impl Session {
     /// Nobody waits for this answer; too many large ones renew the session.
     fn unwanted(&mut self, bytes: usize, rng: &mut Rng) {
         count(&mut self.stats.unknown_answers);
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         if bytes >= LARGE_ANSWER {
             client.unwanted = client.unwanted.saturating_add(bytes);
             if client.unwanted > MAX_UNWANTED {
@@ -254,11 +284,15 @@ impl Session {
         bad: &types::BadMsgNotification,
         rng: &mut Rng,
     ) {
-        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else { return };
+        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
+            return;
+        };
         match bad.error_code {
             // Too old to know whether it came.
             20 => {
-                let Side::Client(client) = &self.side else { return };
+                let Side::Client(client) = &self.side else {
+                    return;
+                };
                 let (again, lost): (Vec<_>, Vec<_>) = refused
                     .into_iter()
                     .partition(|id| client.pending.get(*id).is_some_and(|r| r.idempotent));
@@ -286,7 +320,9 @@ impl Session {
 
     /// `bad_server_salt`: the same with the right salt.
     fn handle_bad_salt(&mut self, now: Time, bad: &types::BadServerSalt) {
-        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else { return };
+        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
+            return;
+        };
         let server_now = self.ids.server_now(now);
         if let Side::Client(client) = &mut self.side {
             client.salts.replace(bad.new_server_salt, server_now);
@@ -299,7 +335,9 @@ impl Session {
     /// Everything behind a refused message id: puts back what is not a request, and returns the
     /// requests. `None` if we did not send it.
     fn refused(&mut self, msg_id: MsgId) -> Option<Vec<crate::RequestId>> {
-        let Side::Client(client) = &mut self.side else { return None };
+        let Side::Client(client) = &mut self.side else {
+            return None;
+        };
         let Some(members) = client.pending.refused(msg_id) else {
             count(&mut self.stats.unknown_notifications);
             return None;
@@ -329,7 +367,9 @@ impl Session {
     /// `new_session_created`: what lies before its first message is not known to the server.
     fn handle_new_session(&mut self, now: Time, created: &types::NewSessionCreated) {
         let server_now = self.ids.server_now(now);
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         if client.created.replace(created.unique_id) == Some(created.unique_id) {
             return;
         }
@@ -342,18 +382,28 @@ impl Session {
             .pending
             .written_before(first_msg_id)
             .into_iter()
-            .partition(|id| client.pending.get(*id).is_some_and(|request| request.idempotent));
+            .partition(|id| {
+                client
+                    .pending
+                    .get(*id)
+                    .is_some_and(|request| request.idempotent)
+            });
         self.send_again(&again, Fate::MaybeExecuted);
         for id in lost {
             self.lose(id);
         }
-        self.events.push_back(Event::SessionRenewed { first_msg_id, unique_id: created.unique_id });
+        self.events.push_back(Event::SessionRenewed {
+            first_msg_id,
+            unique_id: created.unique_id,
+        });
     }
 
     fn handle_future_salts(&mut self, now: Time, salts: &types::FutureSalts, body: Bytes) {
         let request = MsgId(salts.req_msg_id);
         let server_now = self.ids.server_now(now);
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         if client.pending.sent(request).is_none() {
             return count(&mut self.stats.unknown_answers);
         }
@@ -382,17 +432,26 @@ fn rpc_error(result: &Bytes) -> Option<RpcError> {
     if constructor(result)? != types::RpcError::ID {
         return None;
     }
-    let broken = || RpcError { code: 500, message: String::new() };
+    let broken = || RpcError {
+        code: 500,
+        message: String::new(),
+    };
     let mut body = result.slice(4..);
-    let Ok(code) = body.try_get_i32_le() else { return Some(broken()) };
+    let Ok(code) = body.try_get_i32_le() else {
+        return Some(broken());
+    };
     let mut reader = Reader::new(&body);
     let text = reader.bytes();
     if reader.check().is_err() {
         return Some(broken());
     }
-    let text = text.get(..text.len().min(RpcError::MAX_MESSAGE)).unwrap_or_default();
+    let text = text
+        .get(..text.len().min(RpcError::MAX_MESSAGE))
+        .unwrap_or_default();
     let valid = core::str::from_utf8(text).is_ok() && code != 0 && code.unsigned_abs() < 10_000;
     let code = if valid { code } else { 500 };
-    Some(RpcError { code, message: String::from_utf8_lossy(text).into_owned() })
+    Some(RpcError {
+        code,
+        message: String::from_utf8_lossy(text).into_owned(),
+    })
 }
-

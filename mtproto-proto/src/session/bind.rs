@@ -30,7 +30,13 @@ impl BindRequest {
     /// Id, three numbers, and 104 bytes as a TL string.
     pub(crate) const LEN: usize = 4 + 8 + 8 + 4 + 108;
 
-    pub(crate) fn write(&self, out: &mut Vec<u8>, msg_id: MsgId, session: SessionId, rng: &mut Rng) {
+    pub(crate) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        msg_id: MsgId,
+        session: SessionId,
+        rng: &mut Rng,
+    ) {
         let inner = BindInner {
             nonce: self.nonce,
             temp_auth_key_id: self.temp_auth_key_id,

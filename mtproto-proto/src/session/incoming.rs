@@ -20,9 +20,7 @@ use crate::session::msg_id::Age;
 use crate::session::packet::Opened;
 use crate::session::replay::Seen;
 use crate::session::timer::Timer;
-use crate::session::{
-    GZIP_PACKED, MAX_INFLATED, MSG_CONTAINER, Session, Side, gzip, seq_no,
-};
+use crate::session::{MAX_INFLATED, Session, Side, gzip, seq_no};
 use crate::time::Time;
 
 /// Messages in a container that are taken: the specification's number.
@@ -47,7 +45,11 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(now: Time) -> Self {
-        Context { now, stale: false, inflatable: MAX_INFLATED }
+        Context {
+            now,
+            stale: false,
+            inflatable: MAX_INFLATED,
+        }
     }
 }
 
@@ -66,8 +68,11 @@ impl Session {
         }
         count(&mut self.stats.packets_in);
         self.heard(now);
-        let message =
-            Message { msg_id: header.msg_id, seq_no: header.seq_no, body: opened.body };
+        let message = Message {
+            msg_id: header.msg_id,
+            seq_no: header.seq_no,
+            body: opened.body,
+        };
         match self.side {
             Side::Client(_) => self.judge_from_server(now, message, rng),
             Side::Server(_) => self.judge_from_client(now, header.salt, message, rng),
@@ -97,14 +102,19 @@ impl Session {
         self.clock_corrected(corrected);
         let stale = self.ids.age(msg_id, now) == Age::TooOld;
         self.replay.insert(msg_id.0, self.ids.horizon(now));
-        let mut context = Context { stale, ..Context::new(now) };
+        let mut context = Context {
+            stale,
+            ..Context::new(now)
+        };
         self.walk(&mut context, message, rng);
     }
 
     /// An outermost message: a container's members, or itself.
     pub(super) fn walk(&mut self, context: &mut Context, message: Message, rng: &mut Rng) {
-        let Some(message) = self.unpack(context, message) else { return };
-        if constructor(&message.body) != Some(MSG_CONTAINER) {
+        let Some(message) = self.unpack(context, message) else {
+            return;
+        };
+        if constructor(&message.body) != Some(types::MsgContainer::ID) {
             return self.take(context, message, rng);
         }
         let members = match container(&message.body) {
@@ -132,10 +142,13 @@ impl Session {
                 Seen::New | Seen::Unknown => {}
             }
             if !context.stale {
-                self.replay.insert(member.msg_id.0, self.ids.horizon(context.now));
+                self.replay
+                    .insert(member.msg_id.0, self.ids.horizon(context.now));
             }
-            let Some(member) = self.unpack(context, member) else { continue };
-            if constructor(&member.body) == Some(MSG_CONTAINER) {
+            let Some(member) = self.unpack(context, member) else {
+                continue;
+            };
+            if constructor(&member.body) == Some(types::MsgContainer::ID) {
                 // Containers do not nest.
                 count(&mut self.stats.malformed);
                 continue;
@@ -146,9 +159,11 @@ impl Session {
 
     /// Inflates `gzip_packed`, once; anything else is returned as it is.
     fn unpack(&mut self, context: &mut Context, mut message: Message) -> Option<Message> {
-        if constructor(&message.body) == Some(GZIP_PACKED) {
+        if constructor(&message.body) == Some(types::GzipPacked::ID) {
             match inflate(&message.body, context) {
-                Some(body) if constructor(&body) != Some(GZIP_PACKED) => message.body = body,
+                Some(body) if constructor(&body) != Some(types::GzipPacked::ID) => {
+                    message.body = body
+                }
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
                     return None;
@@ -255,22 +270,30 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
     if rest.try_get_u32_le().is_err() {
         return Err(members);
     }
-    let Ok(announced) = rest.try_get_u32_le() else { return Err(members) };
+    let Ok(announced) = rest.try_get_u32_le() else {
+        return Err(members);
+    };
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
     if announced > MAX_CONTAINER_ITEMS {
         return Err(members);
     }
     for _ in 0..announced {
-        let (Ok(msg_id), Ok(seq_no), Ok(len)) =
-            (rest.try_get_i64_le(), rest.try_get_i32_le(), rest.try_get_u32_le())
-        else {
+        let (Ok(msg_id), Ok(seq_no), Ok(len)) = (
+            rest.try_get_i64_le(),
+            rest.try_get_i32_le(),
+            rest.try_get_u32_le(),
+        ) else {
             return Err(members);
         };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len % 4 != 0 || len > rest.len() {
             return Err(members);
         }
-        members.push(Message { msg_id: MsgId(msg_id), seq_no, body: rest.split_to(len) });
+        members.push(Message {
+            msg_id: MsgId(msg_id),
+            seq_no,
+            body: rest.split_to(len),
+        });
     }
     Ok(members)
 }

@@ -34,39 +34,31 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mtproto_schema::mtproto::functions;
-use mtproto_schema::{Encode, Function, tl};
+use mtproto_schema::mtproto::{functions, types};
+use mtproto_schema::{Constructor, Function, tl};
 use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
 pub use gzip::MAX_INFLATED;
 pub(crate) use msg_id::floor_of;
 pub use outgoing::Plan;
-pub(crate) use packet::Opened;
 pub use pending::MAX_BODY;
 pub(crate) use pending::{Body, Pending};
-pub use salts::{Salts, ServerSalts};
 pub(crate) use salts::{MAX_FUTURE, Salt};
+pub use salts::{Salts, ServerSalts};
 
 use crate::crypto::{AuthKey, Direction};
-use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats, count};
+use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
 use crate::ids::{MsgId, RequestId, SessionId};
 use crate::rng::Rng;
 use crate::time::Time;
 use acks::Acks;
 use msg_id::{MsgIds, Parity};
-use outgoing::{Notice, Outgoing};
+use outgoing::Outgoing;
 use pending::{Request, Stage};
 use replay::Replay;
 use seq_no::SeqNo;
 use timer::{Timer, Timers};
-
-/// `rpc_result`, which the schema leaves to be parsed by hand.
-pub(crate) const RPC_RESULT: u32 = 0xf35c_6d01;
-/// `msg_container`, likewise.
-pub(crate) const MSG_CONTAINER: u32 = 0x73f1_f8dc;
-/// `gzip_packed`, likewise.
-pub(crate) const GZIP_PACKED: u32 = 0x3072_cfa1;
 
 /// `get_future_salts` is not repeated within this time. TDLib's number.
 const SALTS_AGAIN: Duration = Duration::from_secs(60);
@@ -120,12 +112,17 @@ impl Default for Config {
 impl Config {
     /// The defaults of a server.
     pub fn server() -> Self {
-        Config { ack_delay: Duration::from_millis(50), ..Config::default() }
+        Config {
+            ack_delay: Duration::from_millis(50),
+            ..Config::default()
+        }
     }
 
     /// What `ping_delay_disconnect` asks for: the server closes a little after we would.
     fn disconnect_delay(&self) -> Duration {
-        self.ping_interval.saturating_add(self.pong_timeout).saturating_add(Duration::from_secs(2))
+        self.ping_interval
+            .saturating_add(self.pong_timeout)
+            .saturating_add(Duration::from_secs(2))
     }
 }
 
@@ -398,7 +395,14 @@ impl Session {
             running: BTreeSet::new(),
             announced: false,
         };
-        Session::new(key, id, MsgIds::synced(0), Side::Server(Box::new(server)), config, now)
+        Session::new(
+            key,
+            id,
+            MsgIds::synced(0),
+            Side::Server(Box::new(server)),
+            config,
+            now,
+        )
     }
 
     fn new(
@@ -479,8 +483,12 @@ impl Session {
     ) -> Result<RequestId, SendError> {
         let now = self.forward(now);
         let config = &self.config;
-        let Side::Client(client) = &mut self.side else { return Err(SendError::Ended) };
-        client.pending.add(now, compressed(body, config), options, config)
+        let Side::Client(client) = &mut self.side else {
+            return Err(SendError::Ended);
+        };
+        client
+            .pending
+            .add(now, compressed(body, config), options, config)
     }
 
     /// Ends a request: it is not sent, or its answer is not wanted. Client.
@@ -529,7 +537,8 @@ impl Session {
                 Timer::Ping => {
                     if let Side::Client(client) = &mut self.side {
                         client.ping_due = true;
-                        self.timers.set(Timer::Silence, Some(now + self.config.pong_timeout));
+                        self.timers
+                            .set(Timer::Silence, Some(now + self.config.pong_timeout));
                     }
                 }
                 Timer::Silence => return Err(Silent),
@@ -587,14 +596,23 @@ impl Session {
     }
 
     fn give_up(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
-        let Side::Client(client) = &mut self.side else { return };
-        let Some(request) = client.pending.take(id) else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        let Some(request) = client.pending.take(id) else {
+            return;
+        };
         let fate = request.fate();
-        self.events.push_back(Event::Failed { id, error: error(fate) });
+        self.events.push_back(Event::Failed {
+            id,
+            error: error(fate),
+        });
         if let Stage::Written(req_msg_id) = request.stage
             && !is_service_call(request.body.constructor())
         {
-            let drop_answer = functions::RpcDropAnswer { req_msg_id: req_msg_id.0 };
+            let drop_answer = functions::RpcDropAnswer {
+                req_msg_id: req_msg_id.0,
+            };
             self.notify_service(Parity::Client, &drop_answer);
         }
     }
@@ -640,10 +658,6 @@ impl Session {
         self.acks.make_due();
     }
 
-    pub(crate) fn server_now(&self, now: Time) -> Time {
-        self.ids.server_now(now)
-    }
-
     pub(crate) fn pending_mut(&mut self) -> Option<&mut Pending> {
         match &mut self.side {
             Side::Client(client) => Some(&mut client.pending),
@@ -675,15 +689,23 @@ impl Session {
     ) -> Result<RequestId, SendError> {
         let now = self.forward(now);
         let config = &self.config;
-        let Side::Client(client) = &mut self.side else { return Err(SendError::Ended) };
+        let Side::Client(client) = &mut self.side else {
+            return Err(SendError::Ended);
+        };
         client.pending.hold = true;
         client.pending.add(now, Body::Bind(bind), options, config)
     }
 
     /// The transport brought a quick acknowledgement.
     pub(crate) fn handle_quick_ack(&mut self, token: u32) {
-        let Side::Client(client) = &mut self.side else { return };
-        let Some(at) = client.quick_acks.iter().position(|(awaited, _)| *awaited == token) else {
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        let Some(at) = client
+            .quick_acks
+            .iter()
+            .position(|(awaited, _)| *awaited == token)
+        else {
             return;
         };
         if let Some((_, msg_id)) = client.quick_acks.remove(at) {
@@ -721,7 +743,7 @@ pub(crate) fn compressed(body: Bytes, config: &Config) -> Body {
         && let Some(packed) = gzip::deflate(&body)
     {
         let mut out = Vec::with_capacity(packed.len().saturating_add(12));
-        tl::put_u32(&mut out, GZIP_PACKED);
+        tl::put_u32(&mut out, types::GzipPacked::ID);
         tl::put_bytes(&mut out, &packed);
         return Body::Ready(out.into());
     }

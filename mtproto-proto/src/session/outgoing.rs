@@ -20,7 +20,8 @@ use crate::rng::Rng;
 use crate::session::msg_id::Parity;
 use crate::session::packet::{self, Header};
 use crate::session::pending::{Body, Sent};
-use crate::session::{MSG_CONTAINER, RPC_RESULT, Session, Side};
+use crate::session::timer::Timer;
+use crate::session::{Session, Side};
 use crate::time::Time;
 
 /// Messages in a container that we send. A server accepts 1,024; some stop at 1,020.
@@ -53,13 +54,17 @@ pub(crate) struct Notice {
 
 impl Notice {
     pub(crate) fn len(&self) -> usize {
-        let header = if self.answers.is_some() { ANSWER_HEADER } else { 0 };
+        let header = if self.answers.is_some() {
+            ANSWER_HEADER
+        } else {
+            0
+        };
         self.body.len().saturating_add(header)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
         if let Some(request) = self.answers {
-            tl::put_u32(out, RPC_RESULT);
+            tl::put_u32(out, types::RpcResult::ID);
             tl::put_i64(out, request.0);
         }
         out.extend_from_slice(&self.body);
@@ -112,7 +117,10 @@ enum Item {
     FutureSalts,
     Ping,
     /// `initialises`: behind the `invokeWithLayer(initConnection(..))` prefix.
-    Request { id: RequestId, initialises: bool },
+    Request {
+        id: RequestId,
+        initialises: bool,
+    },
 }
 
 /// What goes into one packet, and how long it gets.
@@ -124,13 +132,19 @@ struct Packing {
 impl Packing {
     /// Whether a message of this length still fits; alone it may be longer than a container.
     fn fits(&self, len: usize) -> bool {
-        let with = self.body_len.saturating_add(ITEM_HEADER).saturating_add(len);
+        let with = self
+            .body_len
+            .saturating_add(ITEM_HEADER)
+            .saturating_add(len);
         self.items.is_empty()
             || (self.items.len() < MAX_CONTAINER_MESSAGES && with <= MAX_CONTAINER_BODY)
     }
 
     fn add(&mut self, item: Item, len: usize) {
-        self.body_len = self.body_len.saturating_add(ITEM_HEADER).saturating_add(len);
+        self.body_len = self
+            .body_len
+            .saturating_add(ITEM_HEADER)
+            .saturating_add(len);
         self.items.push((item, len));
     }
 }
@@ -180,7 +194,12 @@ impl Session {
     /// A service message of ours that needs no acknowledgement.
     pub(crate) fn notify_service(&mut self, parity: Parity, message: &impl Encode) {
         let body = message.to_bytes();
-        self.notify(Notice { parity: self.parity(parity), content: false, answers: None, body });
+        self.notify(Notice {
+            parity: self.parity(parity),
+            content: false,
+            answers: None,
+            body,
+        });
     }
 
     /// A client's messages all have the same parity.
@@ -208,7 +227,10 @@ impl Session {
         if !self.wants_to_send() {
             return None;
         }
-        let mut packing = Packing { items: Vec::new(), body_len: CONTAINER_HEADER };
+        let mut packing = Packing {
+            items: Vec::new(),
+            body_len: CONTAINER_HEADER,
+        };
 
         while let Some(ids) = self.acks.take() {
             // Constructor, vector constructor, count, ids.
@@ -229,7 +251,9 @@ impl Session {
             // Asked for along with something else, and again only after a minute without answer.
             let ask = client.pending.next_ready().is_some()
                 && client.salts.needs_more(server_now)
-                && client.salts_asked.is_none_or(|at| now >= at + super::SALTS_AGAIN);
+                && client
+                    .salts_asked
+                    .is_none_or(|at| now >= at + super::SALTS_AGAIN);
             if ask && packing.fits(FUTURE_SALTS_LEN) {
                 client.salts_asked = Some(now);
                 packing.add(Item::FutureSalts, FUTURE_SALTS_LEN);
@@ -251,6 +275,13 @@ impl Session {
             }
         }
         let items = packing.items;
+        self.timers.set(Timer::Ack, self.acks.deadline());
+        if items
+            .iter()
+            .any(|(item, _)| matches!(item, Item::Request { .. }))
+        {
+            self.expect_answers(now);
+        }
         if items.is_empty() {
             return None;
         }
@@ -278,7 +309,12 @@ impl Session {
             let msg_id = self.ids.next(now, self.parity(parity), rng);
             let seq_no = self.seq_no.next(content);
             body_len = body_len.saturating_add(ITEM_HEADER).saturating_add(len);
-            planned.push(Planned { item, len, msg_id, seq_no });
+            planned.push(Planned {
+                item,
+                len,
+                msg_id,
+                seq_no,
+            });
         }
         let single = match planned.as_slice() {
             [only] => Some((only.msg_id, only.seq_no, only.len)),
@@ -296,7 +332,9 @@ impl Session {
                     Item::FutureSalts => client.pending.remember(*msg_id, Sent::FutureSalts),
                     Item::Ping => client.pending.remember(*msg_id, Sent::Ping),
                     Item::Notice(notice) => {
-                        client.pending.remember(*msg_id, Sent::Notice(notice.clone()));
+                        client
+                            .pending
+                            .remember(*msg_id, Sent::Notice(notice.clone()));
                     }
                     Item::Request { id, .. } => {
                         client.pending.written(*id, *msg_id);
@@ -308,7 +346,13 @@ impl Session {
                 client.pending.remember(msg_id, Sent::Container(members));
             }
         }
-        Plan { items: planned, msg_id, seq_no, body_len, quick_ack }
+        Plan {
+            items: planned,
+            msg_id,
+            seq_no,
+            body_len,
+            quick_ack,
+        }
     }
 
     fn is_content_request(&self, id: RequestId) -> bool {
@@ -329,8 +373,12 @@ impl Session {
             Side::Client(client) => client.salts.get(server_now),
             Side::Server(server) => server.salts.current(server_now),
         };
-        let header =
-            Header { salt, session_id: self.id, msg_id: plan.msg_id, seq_no: plan.seq_no };
+        let header = Header {
+            salt,
+            session_id: self.id,
+            msg_id: plan.msg_id,
+            seq_no: plan.seq_no,
+        };
         let this = &*self;
         let token = packet::seal(
             &this.key,
@@ -353,12 +401,12 @@ impl Session {
         if let [only] = plan.items.as_slice() {
             return self.write_item(only, rng, out);
         }
-        tl::put_u32(out, MSG_CONTAINER);
-        tl::put_i32(out, i32::try_from(plan.items.len()).unwrap_or(i32::MAX));
+        tl::put_u32(out, types::MsgContainer::ID);
+        tl::put_count(out, plan.items.len());
         for planned in &plan.items {
             tl::put_i64(out, planned.msg_id.0);
             tl::put_i32(out, planned.seq_no);
-            tl::put_i32(out, i32::try_from(planned.len).unwrap_or(i32::MAX));
+            tl::put_count(out, planned.len);
             self.write_item(planned, rng, out);
         }
     }
@@ -367,8 +415,7 @@ impl Session {
         match &planned.item {
             Item::Acks(ids) => {
                 tl::put_u32(out, types::MsgsAck::ID);
-                tl::put_u32(out, tl::VECTOR);
-                tl::put_i32(out, i32::try_from(ids.len()).unwrap_or(i32::MAX));
+                tl::put_vector(out, ids.len());
                 for id in ids {
                     tl::put_i64(out, id.0);
                 }
@@ -381,12 +428,20 @@ impl Session {
                 let disconnect_delay =
                     i32::try_from(self.config.disconnect_delay().as_secs()).unwrap_or(i32::MAX);
                 let ping_id = rng.next_u64().cast_signed();
-                functions::PingDelayDisconnect { ping_id, disconnect_delay }.encode(out);
+                functions::PingDelayDisconnect {
+                    ping_id,
+                    disconnect_delay,
+                }
+                .encode(out);
             }
             Item::Notice(notice) => notice.write(out),
             Item::Request { id, initialises } => {
-                let Side::Client(client) = &self.side else { return };
-                let Some(request) = client.pending.get(*id) else { return };
+                let Side::Client(client) = &self.side else {
+                    return;
+                };
+                let Some(request) = client.pending.get(*id) else {
+                    return;
+                };
                 if *initialises && let Some(prefix) = &client.init {
                     out.extend_from_slice(prefix);
                 }

@@ -49,10 +49,19 @@ pub(crate) fn sealed_len(body: usize) -> usize {
     const CLASSES: [usize; 9] = [64, 128, 192, 256, 384, 512, 768, 1024, 1280];
     const STEP: usize = 448;
 
-    let least = body.saturating_add(INNER_HEADER).saturating_add(MIN_PADDING);
-    let class = CLASSES.into_iter().find(|class| *class >= least).unwrap_or_else(|| {
-        least.saturating_sub(1280).div_ceil(STEP).saturating_mul(STEP).saturating_add(1280)
-    });
+    let least = body
+        .saturating_add(INNER_HEADER)
+        .saturating_add(MIN_PADDING);
+    let class = CLASSES
+        .into_iter()
+        .find(|class| *class >= least)
+        .unwrap_or_else(|| {
+            least
+                .saturating_sub(1280)
+                .div_ceil(STEP)
+                .saturating_mul(STEP)
+                .saturating_add(1280)
+        });
     class.saturating_add(OUTER_HEADER)
 }
 
@@ -81,15 +90,18 @@ pub(crate) fn seal(
     let filled = out.len();
     debug_assert_eq!(
         filled.saturating_sub(start),
-        body_len.saturating_add(OUTER_HEADER).saturating_add(INNER_HEADER)
+        body_len
+            .saturating_add(OUTER_HEADER)
+            .saturating_add(INNER_HEADER)
     );
     out.resize(end, 0);
     if let Some(padding) = out.get_mut(filled..) {
         rng.fill_bytes(padding);
     }
 
-    let Some((outer, plain)) =
-        out.get_mut(start..).and_then(|packet| packet.split_at_mut_checked(OUTER_HEADER))
+    let Some((outer, plain)) = out
+        .get_mut(start..)
+        .and_then(|packet| packet.split_at_mut_checked(OUTER_HEADER))
     else {
         return 0;
     };
@@ -143,7 +155,11 @@ pub(crate) fn open(
     }
     let start = OUTER_HEADER.saturating_add(INNER_HEADER);
     let body = packet.freeze().slice(start..start.saturating_add(body_len));
-    Ok(Opened { header, body, quick_ack })
+    Ok(Opened {
+        header,
+        body,
+        quick_ack,
+    })
 }
 
 fn parse_header(header: &[u8; INNER_HEADER]) -> (Header, u32) {
@@ -160,7 +176,12 @@ fn parse_header(header: &[u8; INNER_HEADER]) -> (Header, u32) {
     let (salt, session_id, msg_id) = (long(), long(), long());
     let seq_no = word().cast_signed();
     let body_len = word();
-    let header = Header { salt, session_id: SessionId(session_id), msg_id: MsgId(msg_id), seq_no };
+    let header = Header {
+        salt,
+        session_id: SessionId(session_id),
+        msg_id: MsgId(msg_id),
+        seq_no,
+    };
     (header, body_len)
 }
 
@@ -174,7 +195,10 @@ mod tests {
             let len = sealed_len(body);
             let padding = len - OUTER_HEADER - INNER_HEADER - body;
             assert_eq!((len - OUTER_HEADER) % 16, 0, "{body}");
-            assert!((MIN_PADDING..=MAX_PADDING).contains(&padding), "{body}: {padding}");
+            assert!(
+                (MIN_PADDING..=MAX_PADDING).contains(&padding),
+                "{body}: {padding}"
+            );
         }
     }
 }

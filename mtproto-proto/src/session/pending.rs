@@ -130,11 +130,13 @@ impl Pending {
         if got > MAX_BODY {
             return Err(SendError::TooLarge { got, max: MAX_BODY });
         }
-        if got < 4 || got % 4 != 0 {
+        if got < 4 || !got.is_multiple_of(4) {
             return Err(SendError::Unaligned { got });
         }
         if self.requests.len() >= config.max_requests {
-            return Err(SendError::TooMany { max: config.max_requests });
+            return Err(SendError::TooMany {
+                max: config.max_requests,
+            });
         }
         self.last_id = self.last_id.saturating_add(1);
         let id = RequestId(self.last_id);
@@ -186,7 +188,13 @@ impl Pending {
     pub(crate) fn next_ready(&self) -> Option<(RequestId, &Request)> {
         let id = if self.hold {
             self.queue.iter().find(|id| {
-                matches!(self.requests.get(id), Some(Request { body: Body::Bind(_), .. }))
+                matches!(
+                    self.requests.get(id),
+                    Some(Request {
+                        body: Body::Bind(_),
+                        ..
+                    })
+                )
             })
         } else {
             self.queue.front()
@@ -225,13 +233,20 @@ impl Pending {
     }
 
     fn leave_queue(&mut self, id: RequestId) {
-        if self.requests.get(&id).is_none_or(|request| request.stage != Stage::Queued) {
+        if self
+            .requests
+            .get(&id)
+            .is_none_or(|request| request.stage != Stage::Queued)
+        {
             return;
         }
         // Nearly always the first.
         if let Some(at) = self.queue.iter().position(|queued| *queued == id) {
             self.queue.remove(at);
-            let len = self.requests.get(&id).map_or(0, |request| request.body.len());
+            let len = self
+                .requests
+                .get(&id)
+                .map_or(0, |request| request.body.len());
             self.queued_bytes = self.queued_bytes.saturating_sub(len);
         }
     }
@@ -281,7 +296,10 @@ impl Pending {
             Some(_) => [msg_id].into(),
             None => return Vec::new(),
         };
-        let ids: Vec<_> = members.into_iter().filter_map(|id| self.request_of(id)).collect();
+        let ids: Vec<_> = members
+            .into_iter()
+            .filter_map(|id| self.request_of(id))
+            .collect();
         ids.into_iter()
             .filter(|id| {
                 self.requests
@@ -295,9 +313,10 @@ impl Pending {
     /// one. The requests among them stay written until they are queued again or taken.
     pub(crate) fn refused(&mut self, msg_id: MsgId) -> Option<Vec<Sent>> {
         Some(match self.sent.remove(&msg_id)? {
-            Sent::Container(members) => {
-                members.into_iter().filter_map(|member| self.sent.remove(&member)).collect()
-            }
+            Sent::Container(members) => members
+                .into_iter()
+                .filter_map(|member| self.sent.remove(&member))
+                .collect(),
             other @ (Sent::Request(_)
             | Sent::Acks(_)
             | Sent::FutureSalts
@@ -311,7 +330,9 @@ impl Pending {
     pub(crate) fn retry(&mut self, ids: &[RequestId]) -> Vec<RequestId> {
         let mut exhausted = Vec::new();
         for id in ids.iter().rev() {
-            let Some(request) = self.requests.get_mut(id) else { continue };
+            let Some(request) = self.requests.get_mut(id) else {
+                continue;
+            };
             if request.stage == Stage::Queued {
                 continue;
             }
@@ -377,6 +398,9 @@ impl Pending {
 
     /// One request whose deadline has passed.
     pub(crate) fn expired(&self, now: Time) -> Option<RequestId> {
-        self.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+        self.deadlines
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, id)| *id)
     }
 }

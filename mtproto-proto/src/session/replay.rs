@@ -30,7 +30,10 @@ pub(crate) struct Replay {
 
 impl Default for Replay {
     fn default() -> Self {
-        Replay { ids: VecDeque::new(), floor: i64::MIN }
+        Replay {
+            ids: VecDeque::new(),
+            floor: i64::MIN,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 use core::time::Duration;
 
 use bytes::Bytes;
+use mtproto_schema::mtproto::enums::RpcDropAnswer;
 use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, DecodeError, Encode, Function, Reader};
 use rand_core::Rng as _;
@@ -20,7 +21,7 @@ use crate::session::incoming::{Context, Message, constructor, container};
 use crate::session::msg_id::{Age, Parity};
 use crate::session::outgoing::Notice;
 use crate::session::replay::Seen;
-use crate::session::{Event, GZIP_PACKED, MSG_CONTAINER, RPC_RESULT, Session, Side, seq_no};
+use crate::session::{Event, Session, Side, seq_no};
 use crate::time::Time;
 
 /// Calls that wait for the owner's answer at once, per session: as many as a client of TDLib's
@@ -55,7 +56,7 @@ impl Session {
         rng: &mut Rng,
     ) {
         let (msg_id, seq_no) = (message.msg_id, message.seq_no);
-        let is_container = constructor(&message.body) == Some(MSG_CONTAINER);
+        let is_container = constructor(&message.body) == Some(types::MsgContainer::ID);
         let refuse = match (self.ids.age(msg_id, now), self.replay.check(msg_id.0)) {
             _ if msg_id.0 & 3 != 0 => Some(code::WRONG_LOW_BITS),
             (_, Seen::Before) if is_container => Some(code::CONTAINER_SEEN_BEFORE),
@@ -73,14 +74,14 @@ impl Session {
             (Age::Fine, Seen::Unknown) => Some(code::TOO_OLD_TO_KNOW),
             (Age::Fine, Seen::New) => None,
         };
-        let Side::Server(server) = &mut self.side else { return };
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
         let server_now = self.ids.server_now(now);
         let refuse = refuse
             .or_else(|| (!server.salts.accepts(salt, server_now)).then_some(code::BAD_SALT))
             .or_else(|| server.incoming.check(msg_id.0, seq_no))
-            .or_else(|| {
-                (is_container && seq_no::is_content(seq_no)).then_some(code::ODD_CONTAINER)
-            })
+            .or_else(|| (is_container && seq_no::is_content(seq_no)).then_some(code::ODD_CONTAINER))
             .or_else(|| {
                 (is_container && !sound_container(&message.body)).then_some(code::BAD_CONTAINER)
             })
@@ -101,17 +102,28 @@ impl Session {
     fn refuse(&mut self, now: Time, msg_id: MsgId, seq_no: i32, code: i32) {
         let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.0, seq_no, code);
         let server_now = self.ids.server_now(now);
-        let Side::Server(server) = &self.side else { return };
+        let Side::Server(server) = &self.side else {
+            return;
+        };
         if code == code::BAD_SALT {
             let new_server_salt = server.salts.current(server_now);
             self.notify_service(
                 Parity::Response,
-                &types::BadServerSalt { bad_msg_id, bad_msg_seqno, error_code, new_server_salt },
+                &types::BadServerSalt {
+                    bad_msg_id,
+                    bad_msg_seqno,
+                    error_code,
+                    new_server_salt,
+                },
             );
         } else {
             self.notify_service(
                 Parity::Response,
-                &types::BadMsgNotification { bad_msg_id, bad_msg_seqno, error_code },
+                &types::BadMsgNotification {
+                    bad_msg_id,
+                    bad_msg_seqno,
+                    error_code,
+                },
             );
         }
     }
@@ -119,7 +131,9 @@ impl Session {
     /// Tells the client once that its session is new here.
     fn announce(&mut self, first: MsgId, rng: &mut Rng) {
         let server_now = self.ids.server_now(self.latest);
-        let Side::Server(server) = &mut self.side else { return };
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
         if core::mem::replace(&mut server.announced, true) {
             return;
         }
@@ -129,7 +143,12 @@ impl Session {
             server_salt: server.salts.current(server_now),
         };
         let body = created.to_bytes();
-        self.notify(Notice { parity: Parity::Push, content: true, answers: None, body });
+        self.notify(Notice {
+            parity: Parity::Push,
+            content: true,
+            answers: None,
+            body,
+        });
     }
 
     /// One message of the client. `Ok(false)`: it was refused and is not to be acknowledged.
@@ -139,7 +158,11 @@ impl Session {
         constructor: u32,
         message: Message,
     ) -> Result<bool, DecodeError> {
-        let Message { msg_id, seq_no, body } = message;
+        let Message {
+            msg_id,
+            seq_no,
+            body,
+        } = message;
         let mut reader = Reader::new(&body);
         let _ = reader.u32();
         match constructor {
@@ -178,7 +201,7 @@ impl Session {
             // Only over HTTP does waiting mean anything.
             types::HttpWait::ID
             // A client's answers to questions that we do not ask.
-            | RPC_RESULT
+            | types::RpcResult::ID
             | types::Pong::ID
             // What was not acknowledged is sent again without being asked.
             | types::MsgResendReq::ID
@@ -198,7 +221,9 @@ impl Session {
             self.refuse(now, msg_id, seq_no, code::EVEN_CALL);
             return false;
         }
-        let Side::Server(server) = &mut self.side else { return false };
+        let Side::Server(server) = &mut self.side else {
+            return false;
+        };
         if server.running.len() >= MAX_RUNNING {
             let busy = types::RpcError {
                 error_code: 429,
@@ -214,7 +239,9 @@ impl Session {
 
     fn answer_future_salts(&mut self, now: Time, msg_id: MsgId, num: i32) {
         let server_now = self.ids.server_now(now);
-        let Side::Server(server) = &self.side else { return };
+        let Side::Server(server) = &self.side else {
+            return;
+        };
         let salts = types::FutureSalts {
             req_msg_id: msg_id.0,
             now: i32::try_from(server_now.unix()).unwrap_or(i32::MAX),
@@ -225,14 +252,16 @@ impl Session {
 
     /// `rpc_drop_answer`: a call that still runs is not answered normally any more.
     fn drop_answer(&mut self, msg_id: MsgId, dropped: MsgId) {
-        let Side::Server(server) = &mut self.side else { return };
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
         if server.running.remove(&dropped) {
             self.events.push_back(Event::Dropped { msg_id: dropped });
-            let running = (types::RpcAnswerDroppedRunning {}).to_bytes();
+            let running = RpcDropAnswer::RpcAnswerDroppedRunning.to_bytes();
             self.answer(dropped, running.clone());
             self.answer(msg_id, running);
         } else {
-            self.answer(msg_id, (types::RpcAnswerUnknown {}).to_bytes());
+            self.answer(msg_id, RpcDropAnswer::RpcAnswerUnknown.to_bytes());
         }
     }
 
@@ -249,7 +278,9 @@ impl Session {
     /// Answers a call with its boxed result. Server. `false` if nobody waits for it or it is
     /// longer than [`MAX_ANSWER`].
     pub fn respond(&mut self, request: MsgId, body: Bytes) -> bool {
-        let Side::Server(server) = &mut self.side else { return false };
+        let Side::Server(server) = &mut self.side else {
+            return false;
+        };
         if body.len() > MAX_ANSWER || !server.running.remove(&request) {
             return false;
         }
@@ -268,7 +299,12 @@ impl Session {
             return false;
         }
         let before = self.stats.overflow;
-        self.notify(Notice { parity: Parity::Push, content: true, answers: None, body });
+        self.notify(Notice {
+            parity: Parity::Push,
+            content: true,
+            answers: None,
+            body,
+        });
         self.stats.overflow == before
     }
 }
@@ -277,7 +313,7 @@ impl Session {
 fn sound_container(body: &Bytes) -> bool {
     container(body).is_ok_and(|members| {
         members.iter().all(|member| {
-            member.msg_id.0 & 3 == 0 && constructor(&member.body) != Some(MSG_CONTAINER)
+            member.msg_id.0 & 3 == 0 && constructor(&member.body) != Some(types::MsgContainer::ID)
         })
     })
 }
@@ -285,12 +321,14 @@ fn sound_container(body: &Bytes) -> bool {
 /// Whether this is a call of the API, which has to be content-related. What is compressed is
 /// judged by what it holds.
 fn is_call(body: &Bytes) -> bool {
-    let Some(constructor) = constructor(body) else { return false };
+    let Some(constructor) = constructor(body) else {
+        return false;
+    };
     !matches!(
         constructor,
-        RPC_RESULT
-            | GZIP_PACKED
-            | MSG_CONTAINER
+        types::RpcResult::ID
+            | types::GzipPacked::ID
+            | types::MsgContainer::ID
             | types::MsgsAck::ID
             | types::MsgsStateReq::ID
             | types::MsgsStateInfo::ID

@@ -44,7 +44,14 @@ impl Salts {
     /// The first salt, from the handshake or made up: the server answers a made-up one with
     /// `bad_server_salt`.
     pub(crate) fn new(salt: i64, until: Time) -> Self {
-        Salts { current: Salt { since: Time::ZERO, until, salt }, future: Vec::new() }
+        Salts {
+            current: Salt {
+                since: Time::ZERO,
+                until,
+                salt,
+            },
+            future: Vec::new(),
+        }
     }
 
     /// From the handshake: good for a while.
@@ -67,7 +74,11 @@ impl Salts {
 
     /// The salt to send with.
     pub(crate) fn get(&mut self, server_now: Time) -> i64 {
-        while self.future.first().is_some_and(|next| next.since <= server_now) {
+        while self
+            .future
+            .first()
+            .is_some_and(|next| next.since <= server_now)
+        {
             let next = self.future.remove(0);
             if next.until > self.current.until {
                 self.current = next;
@@ -119,7 +130,12 @@ impl Salts {
 /// Salts are not secret, but they belong with a key that is.
 impl fmt::Debug for Salts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Salts(until {:?}, {} more)", self.current.until, self.future.len())
+        write!(
+            f,
+            "Salts(until {:?}, {} more)",
+            self.current.until,
+            self.future.len()
+        )
     }
 }
 
@@ -172,12 +188,16 @@ impl ServerSalts {
         let period = now.unix() / PERIOD;
         salt == self.of_period(period)
             || salt == self.of_period(period.saturating_sub(1))
-            || self.first.is_some_and(|(first, until)| salt == first && now < until)
+            || self
+                .first
+                .is_some_and(|(first, until)| salt == first && now < until)
     }
 
     /// The answer to `get_future_salts`: this half hour's salt and those that follow.
     pub(crate) fn future(&self, count: i32, now: Time) -> Vec<types::FutureSalt> {
-        let count = u64::try_from(count).unwrap_or(0).clamp(1, MAX_FUTURE as u64);
+        let count = u64::try_from(count)
+            .unwrap_or(0)
+            .clamp(1, MAX_FUTURE as u64);
         let first = now.unix() / PERIOD;
         (first..first.saturating_add(count))
             .map(|period| types::FutureSalt {
@@ -221,7 +241,10 @@ mod tests {
         assert!(!client.needs_more(NOW));
         for minutes in 0..(31 * 60) {
             let now = NOW + Duration::from_secs(minutes * 60);
-            assert!(client.is_valid(now) || client.needs_more(now), "minute {minutes}");
+            assert!(
+                client.is_valid(now) || client.needs_more(now),
+                "minute {minutes}"
+            );
             assert!(server.accepts(client.get(now), now), "minute {minutes}");
         }
         let later = NOW + Duration::from_secs(40 * 3600);

@@ -9,8 +9,8 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use mtproto_schema::mtproto::types;
 use mtproto_schema::Decode;
+use mtproto_schema::mtproto::types;
 
 use crate::error::{Fate, RequestError, count};
 use crate::ids::{MsgId, RequestId};
@@ -31,12 +31,19 @@ impl Session {
     /// Requests that were written to a stream that broke: harmless ones are sent again, the server
     /// is asked about the others.
     pub(super) fn ask_after_unanswered(&mut self) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         let (again, unknown): (Vec<_>, Vec<_>) = client
             .pending
             .written_requests()
             .into_iter()
-            .partition(|id| client.pending.get(*id).is_some_and(|request| request.idempotent));
+            .partition(|id| {
+                client
+                    .pending
+                    .get(*id)
+                    .is_some_and(|request| request.idempotent)
+            });
         let unknown: Vec<i64> = unknown
             .into_iter()
             .filter_map(|id| client.pending.get(id))
@@ -47,7 +54,9 @@ impl Session {
         for msg_ids in unknown.chunks(MAX_PER_MESSAGE) {
             self.notify_service(
                 Parity::Client,
-                &types::MsgsStateReq { msg_ids: msg_ids.to_vec() },
+                &types::MsgsStateReq {
+                    msg_ids: msg_ids.to_vec(),
+                },
             );
         }
     }
@@ -69,13 +78,18 @@ impl Session {
                 Seen::New => NOT_RECEIVED,
             })
             .collect();
-        let info = types::MsgsStateInfo { req_msg_id: msg_id.0, info: Bytes::from(info) };
+        let info = types::MsgsStateInfo {
+            req_msg_id: msg_id.0,
+            info: Bytes::from(info),
+        };
         self.notify_service(Parity::Response, &info);
     }
 
     /// `msgs_state_info`: the answer to a question of ours.
     pub(super) fn handle_state_info(&mut self, info: &types::MsgsStateInfo) {
-        let Side::Client(client) = &self.side else { return };
+        let Side::Client(client) = &self.side else {
+            return;
+        };
         let asked = match client.pending.sent(MsgId(info.req_msg_id)) {
             Some(Sent::Notice(notice)) => types::MsgsStateReq::from_bytes(&notice.body).ok(),
             Some(
@@ -101,9 +115,16 @@ impl Session {
         let (mut refused, mut unknown) = (Vec::new(), Vec::new());
         for (msg_id, state) in msg_ids.iter().zip(states) {
             let msg_id = MsgId(*msg_id);
-            let Side::Client(client) = &self.side else { return };
-            let Some(id) = client.pending.request_of(msg_id) else { continue };
-            let idempotent = client.pending.get(id).is_some_and(|request| request.idempotent);
+            let Side::Client(client) = &self.side else {
+                return;
+            };
+            let Some(id) = client.pending.request_of(msg_id) else {
+                continue;
+            };
+            let idempotent = client
+                .pending
+                .get(id)
+                .is_some_and(|request| request.idempotent);
             match state & STATE {
                 NOT_RECEIVED | NOT_RECEIVED_TOO_HIGH => refused.push(id),
                 RECEIVED => self.acknowledged(msg_id),
@@ -124,14 +145,18 @@ impl Session {
             Seen::Before => self.acknowledge(now, answer),
             Seen::New | Seen::Unknown => self.notify_service(
                 Parity::Client,
-                &types::MsgResendReq { msg_ids: [answer.0].into() },
+                &types::MsgResendReq {
+                    msg_ids: [answer.0].into(),
+                },
             ),
         }
     }
 
     /// The peer said that it has this message, or this container's.
     pub(super) fn acknowledged(&mut self, msg_id: MsgId) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         for id in client.pending.acknowledge(msg_id) {
             self.events.push_back(Event::Acked { id });
         }
@@ -140,7 +165,9 @@ impl Session {
     /// Sends requests again under new ids; those whose budget is used up have failed, with this
     /// fate.
     pub(super) fn send_again(&mut self, ids: &[RequestId], fate: Fate) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         let exhausted = client.pending.retry(ids);
         for _ in 0..ids.len().saturating_sub(exhausted.len()) {
             count(&mut self.stats.resent);
@@ -153,7 +180,9 @@ impl Session {
 
     /// Gives a request up that the server may have executed.
     pub(super) fn lose(&mut self, id: RequestId) {
-        let Side::Client(client) = &mut self.side else { return };
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
         if client.pending.take(id).is_some() {
             let error = RequestError::Lost(Fate::MaybeExecuted);
             self.events.push_back(Event::Failed { id, error });

@@ -44,11 +44,15 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        [self.ack, self.ping, self.silence].into_iter().flatten().min()
+        [self.ack, self.ping, self.silence]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes one timer that is due.
     pub(crate) fn expire(&mut self, now: Time) -> Option<Timer> {
-        ALL.into_iter().find(|timer| self.slot(*timer).take_if(|at| *at <= now).is_some())
+        ALL.into_iter()
+            .find(|timer| self.slot(*timer).take_if(|at| *at <= now).is_some())
     }
 }

@@ -231,7 +231,7 @@ impl Codec {
     }
 
     /// Appends one packet to `out`: a head, exactly `len` bytes that `fill` appends, and what
-    /// follows them. A client's first bytes come with its first packet, in one piece.
+    /// follows them; `fill` is lent the generator. A client's first bytes come with its first packet, in one piece.
     ///
     /// `len` is a multiple of four. `quick_ack` asks the server for a quick ack; it is ignored at
     /// a server and in full framing, which cannot ask.
@@ -245,7 +245,7 @@ impl Codec {
         out: &mut Vec<u8>,
         len: usize,
         quick_ack: bool,
-        fill: impl FnOnce(&mut Vec<u8>),
+        fill: impl FnOnce(&mut Vec<u8>, &mut Rng),
     ) -> Result<(), Error> {
         let role = self.role;
         let speaking = self.writer()?;
@@ -253,7 +253,7 @@ impl Codec {
             Framing::PaddedIntermediate => Some(Padding::packet(role, rng)),
             Framing::Abridged | Framing::Intermediate | Framing::Full => None,
         };
-        speaking.write(role, out, len, padding, quick_ack, fill)
+        speaking.write(role, out, len, padding, quick_ack, |out| fill(out, rng))
     }
 
     /// Appends the quick ack of the packet whose token this is; the token's top bit is set.

@@ -23,7 +23,7 @@
 //! let mut server = Codec::server(ServerTransport::default());
 //!
 //! let mut wire = Vec::new();
-//! client.write_packet(&mut rng, &mut wire, 24, false, |out| out.extend([1; 24]))?;
+//! client.write_packet(&mut rng, &mut wire, 24, false, |out, _| out.extend([1; 24]))?;
 //! server.feed(&wire);
 //! assert_eq!(
 //!     server.next_frame()?,

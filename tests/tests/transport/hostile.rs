@@ -288,7 +288,7 @@ fn t2_errors_are_final() {
                 codec.feed(wire);
                 assert_eq!(codec.next_frame(), Err(error.clone()));
                 let mut out = Vec::new();
-                let write = codec.write_packet(&mut rng, &mut out, 24, false, |out| {
+                let write = codec.write_packet(&mut rng, &mut out, 24, false, |out, _| {
                     out.extend([1; 24]);
                 });
                 assert_eq!(write, Err(error.clone()));

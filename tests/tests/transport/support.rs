@@ -116,7 +116,7 @@ pub fn packet(data: &[u8]) -> Frame {
 pub fn written(codec: &mut Codec, rng: &mut Rng, packet: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     codec
-        .write_packet(rng, &mut wire, packet.len(), false, |out| {
+        .write_packet(rng, &mut wire, packet.len(), false, |out, _| {
             out.extend(packet);
         })
         .unwrap();

@@ -1,0 +1,41 @@
+//! A runtime of one's own: every task is a thread, sockets and timers come from `async-io`.
+//!
+//! ```sh
+//! cargo run -p mtproto-driver --example own_runtime -- 127.0.0.1:4430 2 key.pem
+//! ```
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+use std::{io, thread};
+
+use async_io::{Async, Timer, block_on};
+use mtproto_driver::Runtime;
+
+/// A thread per task.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads;
+
+impl Runtime for Threads {
+    type Stream = Async<TcpStream>;
+    type Sleep = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    #[expect(clippy::disallowed_methods, reason = "a Runtime is the clock")]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Self::Sleep {
+        Box::pin(async move { _ = Timer::at(at).await })
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
+        Async::<TcpStream>::connect(to).await
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        thread::spawn(|| block_on(task));
+    }
+}
+
+fn main() {}
