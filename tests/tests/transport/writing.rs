@@ -16,7 +16,7 @@ fn a_client_begins_with_its_tag_or_header_and_never_repeats_it() {
         let data = encrypted(&mut rng, 3);
         let first = written(&mut client, &mut rng, &data);
         let second = written(&mut client, &mut rng, &data);
-        let opening = match (setup.obfuscation, setup.framing) {
+        let opening = match (&setup.obfuscation, setup.framing) {
             (Some(_), _) => 64,
             (None, Framing::Abridged) => 1,
             (None, Framing::Intermediate | Framing::PaddedIntermediate) => 4,
