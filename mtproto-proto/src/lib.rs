@@ -10,15 +10,20 @@
 
 extern crate alloc;
 
+pub mod connection;
 pub mod crypto;
+pub mod error;
 pub mod handshake;
 pub mod ids;
 pub mod machine;
 pub mod rng;
+pub mod server;
+pub mod session;
 pub mod time;
 pub mod transport;
 
-pub use ids::{AuthKeyId, ConnId, DcId, MsgId, RequestId, SessionId};
+pub use error::{Fate, PeerMisbehaved, RequestError, RpcError, SendError, Stats};
+pub use ids::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, RequestId, SessionId};
 pub use machine::Machine;
 pub use rng::Rng;
 pub use time::Time;

@@ -1,3 +1,65 @@
-//! Telegram's TL schemas.
+//! Telegram's TL schemas: the codec, the generated types, and the schemas as data.
+//!
+//! - [`mtproto`] holds the service types and methods of the protocol itself; always there.
+//! - feature `json`: schemas at run time, values without types, JSON.
+//! - feature `codegen`: the generator.
+//!
+//! A type with one constructor is a struct in `types`; a type with several is an enum in `enums`
+//! whose variants hold those structs; a method is a struct in `functions`.
+//!
+//! ```
+//! use mtproto_schema::mtproto::{functions::Ping, types::Pong};
+//! use mtproto_schema::{Constructor, Decode, Encode, Function};
+//!
+//! assert_eq!(Ping { ping_id: 7 }.to_bytes(), [0xec, 0x77, 0xbe, 0x7a, 7, 0, 0, 0, 0, 0, 0, 0][..]);
+//!
+//! let pong = Pong { msg_id: 1, ping_id: 7 };
+//! assert_eq!(<Ping as Function>::Response::from_bytes(&pong.to_bytes()), Ok(pong));
+//! assert_eq!(Pong::NAME, "pong");
+//! ```
+//!
+//! No clock, no I/O, no allocation that the bytes at hand do not justify; `no_std`.
 #![no_std]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 extern crate alloc;
+#[cfg(feature = "codegen")]
+extern crate std;
+
+#[cfg(feature = "codegen")]
+pub mod codegen;
+mod envelope;
+mod error;
+#[rustfmt::skip]
+mod generated;
+#[cfg(feature = "json")]
+pub mod json;
+#[cfg(feature = "json")]
+pub mod model;
+mod raw;
+mod reader;
+mod string;
+#[cfg(feature = "json")]
+pub mod text;
+mod traits;
+mod writer;
+
+pub use bytes::Bytes;
+
+pub use error::DecodeError;
+pub use generated::{LAYER, mtproto};
+pub use raw::Raw;
+pub use reader::{MAX_DEPTH, Reader};
+pub use string::Str;
+pub use traits::{Constructor, Decode, Encode, Function};
+
+/// Writing primitives.
+pub mod tl {
+    pub use crate::writer::*;
+}

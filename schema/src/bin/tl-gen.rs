@@ -1,0 +1,62 @@
+//! Turns schemas into data and Rust source.
+//!
+//! ```text
+//! tl-gen                      writes src/generated/ from json/
+//! tl-gen FILE.tl [FILE.tl]    takes newer schemas into json/ first
+//! ```
+//! It works in the directory of the crate, wherever it is started.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use mtproto_schema::codegen::{Target, generate, source};
+use mtproto_schema::json;
+
+fn main() -> ExitCode {
+    let files: Vec<String> = std::env::args().skip(1).collect();
+    match run(&files) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("tl-gen: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(files: &[String]) -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in files {
+        let (target, document) = source::import(&read(Path::new(file))?)?;
+        write(&root.join(data(target)), &json::write(&document))?;
+    }
+    let idempotent: BTreeSet<String> = source::idempotent(&read(&root.join("idempotent.txt"))?);
+    for target in [Target::Mtproto, Target::Api] {
+        let path = root.join(data(target));
+        let document =
+            json::parse(&read(&path)?).map_err(|e| format!("{}: {e}", path.display()))?;
+        for file in generate(&document, target, &idempotent)? {
+            write(&root.join("src/generated").join(file.path), &file.text)?;
+        }
+    }
+    Ok(())
+}
+
+fn data(target: Target) -> &'static str {
+    match target {
+        Target::Mtproto => "json/mtproto.json",
+        Target::Api => "json/api.json",
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -1,0 +1,394 @@
+//! Bounded reading of TL values.
+//!
+//! Does: [`Reader`], a cursor over one message. Primitives never fail at once: the first failure
+//! sticks, every later read gives zeros, and [`Reader::finish`] reports it. Compounds return the
+//! error. That keeps the code of two and a half thousand constructors small.
+//! In: a `Bytes`. Out: numbers, and slices that share its memory.
+//! Must not know: any constructor but `Vector` and `Bool`.
+//! Spec: "Binary Data Serialization", "TL Language".
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::error::DecodeError;
+use crate::string::Str;
+use crate::tl;
+use crate::traits::{Constructor, Decode};
+
+/// The deepest nesting that is read: an object in a field, or the elements of a vector, are one
+/// level deeper than their holder.
+///
+/// The deepest thing that Telegram sends is a rich text in an instant view in a forwarded story,
+/// about 20 levels and two per level of formatting. With 100, the text form of the JSON stays
+/// within the 128 levels that serde_json reads, and an unoptimised build within a 2 MiB stack.
+pub const MAX_DEPTH: u32 = 100;
+
+/// The smallest element that a vector is believed to have: a TL value is made of 4-byte words.
+/// Elements of no size would make a count of 2^32 free.
+const MIN_ELEMENT: usize = 4;
+
+/// A cursor over the bytes of one message.
+///
+/// ```
+/// use mtproto_schema::{Bytes, DecodeError, Reader};
+///
+/// let bytes = Bytes::from_static(&[7, 0, 0, 0, 2, b'h', b'i', 0]);
+/// let mut r = Reader::new(&bytes);
+/// assert_eq!((r.i32(), r.string()), (7, "hi".into()));
+/// assert_eq!(r.finish(), Ok(()));
+///
+/// // The first failure sticks and is reported at the end.
+/// assert_eq!(r.i64(), 0);
+/// assert_eq!(r.finish(), Err(DecodeError::UnexpectedEnd { needed: 8, left: 0 }));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    source: &'a Bytes,
+    rest: &'a [u8],
+    depth: u32,
+    error: Option<DecodeError>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `source`.
+    #[inline]
+    pub fn new(source: &'a Bytes) -> Self {
+        Reader {
+            source,
+            rest: source,
+            depth: 0,
+            error: None,
+        }
+    }
+
+    /// Bytes that have not been read; 0 after a failure.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Checks that nothing failed and that nothing is left.
+    ///
+    /// # Errors
+    /// The first failure of this reader, or [`DecodeError::TrailingBytes`].
+    pub fn finish(&self) -> Result<(), DecodeError> {
+        self.check()?;
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(DecodeError::TrailingBytes { left }),
+        }
+    }
+
+    /// Checks that nothing failed so far; bytes may be left.
+    ///
+    /// # Errors
+    /// The first failure of this reader.
+    #[inline]
+    pub fn check(&self) -> Result<(), DecodeError> {
+        match &self.error {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// Makes `error` the reader's failure, unless there is an earlier one; gives the one that
+    /// counts.
+    #[cold]
+    pub fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.rest = &[];
+        self.error.get_or_insert(error).clone()
+    }
+
+    /// The failure to report when `id` is no constructor of `expected`.
+    #[cold]
+    pub fn unknown(&mut self, id: u32, expected: &'static str) -> DecodeError {
+        self.fail(DecodeError::UnknownConstructor { id, expected })
+    }
+
+    /// Takes `N` bytes.
+    #[inline]
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        match self.rest.split_first_chunk::<N>() {
+            Some((head, rest)) => {
+                self.rest = rest;
+                *head
+            }
+            None => {
+                self.short(N);
+                [0; N]
+            }
+        }
+    }
+
+    /// Takes a `#` or a constructor's id.
+    #[inline]
+    pub fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.array())
+    }
+
+    /// Takes an `int`.
+    #[inline]
+    pub fn i32(&mut self) -> i32 {
+        i32::from_le_bytes(self.array())
+    }
+
+    /// Takes a `long`.
+    #[inline]
+    pub fn i64(&mut self) -> i64 {
+        i64::from_le_bytes(self.array())
+    }
+
+    /// Takes a `double`.
+    #[inline]
+    pub fn f64(&mut self) -> f64 {
+        f64::from_le_bytes(self.array())
+    }
+
+    /// Takes an `int128`, as it stands.
+    #[inline]
+    pub fn int128(&mut self) -> [u8; 16] {
+        self.array()
+    }
+
+    /// Takes an `int256`, as it stands.
+    #[inline]
+    pub fn int256(&mut self) -> [u8; 32] {
+        self.array()
+    }
+
+    /// Takes a `Bool`.
+    pub fn bool(&mut self) -> bool {
+        match self.u32() {
+            tl::BOOL_TRUE => true,
+            tl::BOOL_FALSE => false,
+            id => {
+                self.unknown(id, "Bool");
+                false
+            }
+        }
+    }
+
+    /// Takes `bytes` as a slice of the source.
+    pub fn bytes(&mut self) -> Bytes {
+        let slice = self.byte_slice();
+        self.share(slice)
+    }
+
+    /// Takes a `string` as a slice of the source.
+    pub fn string(&mut self) -> Str {
+        let slice = self.byte_slice();
+        match Str::from_utf8(self.share(slice)) {
+            Ok(s) => s,
+            Err(e) => {
+                let valid_up_to = e.valid_up_to();
+                self.fail(DecodeError::Utf8 { valid_up_to });
+                Str::new()
+            }
+        }
+    }
+
+    /// Takes `bytes` without touching the source's reference count.
+    pub fn byte_slice(&mut self) -> &'a [u8] {
+        let Some((&first, rest)) = self.rest.split_first() else {
+            self.short(4);
+            return &[];
+        };
+        let (header, len, rest) = match first {
+            ..=253 => (1, usize::from(first), rest),
+            254 => match rest.split_first_chunk::<3>() {
+                Some((&[a, b, c], rest)) => (0, tl::usize_from_le([a, b, c, 0]), rest),
+                None => {
+                    self.short(4);
+                    return &[];
+                }
+            },
+            // Seven bytes of length: TDLib's extension for 16 MiB and more.
+            255 => match rest.split_first_chunk::<7>() {
+                Some((&[a, b, c, d, 0, 0, 0], rest)) => (0, tl::usize_from_le([a, b, c, d]), rest),
+                Some(_) => {
+                    self.short(usize::MAX);
+                    return &[];
+                }
+                None => {
+                    self.short(8);
+                    return &[];
+                }
+            },
+        };
+        // What the padding is made of does not matter.
+        let padding = tl::padding(len.wrapping_add(header));
+        match rest.split_at_checked(len) {
+            Some((slice, rest)) if rest.len() >= padding => {
+                self.rest = rest.get(padding..).unwrap_or_default();
+                slice
+            }
+            Some(_) | None => {
+                self.rest = rest;
+                self.short(len.saturating_add(padding));
+                &[]
+            }
+        }
+    }
+
+    /// Takes `len` bytes as a slice of the source.
+    pub fn slice(&mut self, len: usize) -> Bytes {
+        match self.rest.split_at_checked(len) {
+            Some((slice, rest)) => {
+                self.rest = rest;
+                self.share(slice)
+            }
+            None => {
+                self.short(len);
+                Bytes::new()
+            }
+        }
+    }
+
+    /// Takes all that is left.
+    pub fn rest(&mut self) -> Bytes {
+        let rest = core::mem::take(&mut self.rest);
+        self.share(rest)
+    }
+
+    /// Skips `len` bytes.
+    #[inline]
+    pub fn skip(&mut self, len: usize) {
+        match self.rest.get(len..) {
+            Some(rest) => self.rest = rest,
+            None => self.short(len),
+        }
+    }
+
+    /// The next four bytes, which stay; `None` when fewer are left.
+    pub fn peek_u32(&self) -> Option<u32> {
+        self.rest.first_chunk().map(|b| u32::from_le_bytes(*b))
+    }
+
+    /// Takes a boxed value that is one level deeper.
+    ///
+    /// # Errors
+    /// As [`Decode::decode`], and [`DecodeError::Depth`].
+    #[inline]
+    pub fn get<T: Decode>(&mut self) -> Result<T, DecodeError> {
+        self.enter()?;
+        let value = T::decode(self)?;
+        self.leave();
+        Ok(value)
+    }
+
+    /// Takes a boxed value that is one level deeper, to the heap.
+    ///
+    /// # Errors
+    /// As [`Decode::decode`], and [`DecodeError::Depth`].
+    #[inline]
+    pub fn get_box<T: Decode>(&mut self) -> Result<Box<T>, DecodeError> {
+        Ok(Box::new(self.get()?))
+    }
+
+    /// Takes a bare value that is one level deeper.
+    ///
+    /// # Errors
+    /// As [`Constructor::decode_bare`], and [`DecodeError::Depth`].
+    #[inline]
+    pub fn get_bare<T: Constructor>(&mut self) -> Result<T, DecodeError> {
+        self.enter()?;
+        let value = T::decode_bare(self)?;
+        self.leave();
+        Ok(value)
+    }
+
+    /// Takes a `vector<T>`: a count and boxed elements.
+    ///
+    /// # Errors
+    /// As the element, [`DecodeError::Count`] and [`DecodeError::Depth`].
+    #[inline]
+    pub fn elements<T: Decode>(&mut self) -> Result<Vec<T>, DecodeError> {
+        self.vector(T::MIN_SIZE, T::decode)
+    }
+
+    /// Takes a `vector<%T>`: a count and bare elements.
+    ///
+    /// # Errors
+    /// As the element, [`DecodeError::Count`] and [`DecodeError::Depth`].
+    #[inline]
+    pub fn bare_elements<T: Constructor>(&mut self) -> Result<Vec<T>, DecodeError> {
+        self.vector(T::MIN_BARE_SIZE, T::decode_bare)
+    }
+
+    /// Takes the id of `Vector`.
+    ///
+    /// # Errors
+    /// It is another id.
+    #[inline]
+    pub fn vector_id(&mut self) -> Result<(), DecodeError> {
+        match self.u32() {
+            tl::VECTOR => Ok(()),
+            id => Err(self.unknown(id, "Vector")),
+        }
+    }
+
+    /// Takes a count that the bytes left can hold, of elements of at least `min_size` bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::Count`], before anything is allocated.
+    #[inline]
+    pub fn count(&mut self, min_size: usize) -> Result<usize, DecodeError> {
+        let got = self.u32();
+        let smallest = min_size.max(MIN_ELEMENT);
+        let max = self.rest.len().checked_div(smallest).unwrap_or_default();
+        match usize::try_from(got) {
+            Ok(n) if n <= max => Ok(n),
+            Ok(_) | Err(_) => Err(self.fail(DecodeError::Count { got, max })),
+        }
+    }
+
+    /// Goes one level deeper.
+    ///
+    /// # Errors
+    /// [`DecodeError::Depth`] below [`MAX_DEPTH`].
+    #[inline]
+    pub fn enter(&mut self) -> Result<(), DecodeError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(self.fail(DecodeError::Depth { max: MAX_DEPTH }));
+        }
+        self.depth = self.depth.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Comes back from [`enter`](Reader::enter).
+    #[inline]
+    pub fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    #[inline]
+    fn vector<T>(
+        &mut self,
+        min_size: usize,
+        decode: impl Fn(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let n = self.count(min_size)?;
+        self.enter()?;
+        let mut out = Vec::with_capacity(n);
+        for _ in 0..n {
+            out.push(decode(self)?);
+        }
+        self.leave();
+        self.check()?;
+        Ok(out)
+    }
+
+    /// `slice` is a part of the source.
+    #[inline]
+    fn share(&self, slice: &'a [u8]) -> Bytes {
+        self.source.slice_ref(slice)
+    }
+
+    #[cold]
+    fn short(&mut self, needed: usize) {
+        let left = self.rest.len();
+        self.fail(DecodeError::UnexpectedEnd { needed, left });
+    }
+}
