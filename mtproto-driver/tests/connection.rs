@@ -513,27 +513,28 @@ impl Peer {
     fn handle(&self, driver: &mut Driver<ServerConnection, Virtual>, event: Event) {
         let now = driver.now();
         let server = driver.machine().server();
-        match event {
-            Event::Request {
-                id,
-                auth_key_id,
-                session,
-                body: request,
-                ..
-            } => {
-                self.state.lock().unwrap().requests += 1;
-                match (word(&request, 0), word(&request, 4)) {
-                    (ECHO, _) => assert!(server.respond(now, id, request)),
-                    (PUSH, count) => {
-                        for n in 0..count {
-                            assert!(server.push(now, auth_key_id, session, body(PUSH, n)));
-                        }
-                        assert!(server.respond(now, id, request));
-                    }
-                    _ => {}
+        if let Event::SessionCreated { .. } = event {
+            self.state.lock().unwrap().sessions += 1;
+        }
+        let Event::Request {
+            id,
+            auth_key_id,
+            session,
+            body: request,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.state.lock().unwrap().requests += 1;
+        match (word(&request, 0), word(&request, 4)) {
+            (ECHO, _) => assert!(server.respond(now, id, request)),
+            (PUSH, count) => {
+                for n in 0..count {
+                    assert!(server.push(now, auth_key_id, session, body(PUSH, n)));
                 }
+                assert!(server.respond(now, id, request));
             }
-            Event::SessionCreated { .. } => self.state.lock().unwrap().sessions += 1,
             _ => {}
         }
     }

@@ -191,7 +191,10 @@ impl Connection {
     /// [`Error::Closed`] when the stream ended before that.
     pub async fn connected(&self) -> Result<(), Error> {
         let proved = self.0.shared.status.wait(|status| {
-            let ended = status.ended.clone().map(|reason| Err(Error::Closed(reason)));
+            let ended = status
+                .ended
+                .clone()
+                .map(|reason| Err(Error::Closed(reason)));
             ended.or(status.proved.then_some(Ok(())))
         });
         proved.await
@@ -276,7 +279,11 @@ impl Connection {
     /// flight fail; await them first if their answers matter.
     pub async fn close(&self) {
         self.0.shared.inbox.send_now(Command::Close);
-        let ended = self.0.shared.status.wait(|status| status.ended.as_ref().map(drop));
+        let ended = self
+            .0
+            .shared
+            .status
+            .wait(|status| status.ended.as_ref().map(drop));
         ended.await;
     }
 

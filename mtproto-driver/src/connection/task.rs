@@ -241,15 +241,15 @@ impl<R: Runtime> Task<R> {
             machine.cancel(now, *id);
         }
         while let Some(event) = self.driver.machine().poll_event() {
-            match event {
-                ClientEvent::Failed {
-                    id,
-                    error: RequestError::Cancelled(fate),
-                } => {
-                    let reason = reason.clone();
-                    self.answer(id, Err(Error::Cut { fate, reason }));
-                }
-                event => self.event(event),
+            if let ClientEvent::Failed {
+                id,
+                error: RequestError::Cancelled(fate),
+            } = event
+            {
+                let reason = reason.clone();
+                self.answer(id, Err(Error::Cut { fate, reason }));
+            } else {
+                self.event(event);
             }
         }
         for reply in std::mem::take(&mut self.replies).into_values() {

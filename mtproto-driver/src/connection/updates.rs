@@ -193,9 +193,7 @@ impl Subscribers {
         self.each(|pending| {
             // One gap says it all, whatever made it.
             if !matches!(pending.items.back(), Some(Incoming::Gap(_))) {
-                pending
-                    .items
-                    .push_back(Incoming::Gap(Gap::SessionRenewed));
+                pending.items.push_back(Incoming::Gap(Gap::SessionRenewed));
             }
         });
     }
