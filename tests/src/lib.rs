@@ -10,6 +10,8 @@
 pub mod dice;
 pub mod pair;
 pub mod tamper;
+#[cfg(feature = "fuzz")]
+pub mod targets;
 pub mod wire;
 
 pub use dice::{Dice, Seed};
