@@ -39,7 +39,7 @@ use mtproto_schema::{Constructor, Function, tl};
 use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
-pub use gzip::MAX_INFLATED;
+pub use gzip::{MAX_INFLATED, inflate};
 pub(crate) use msg_id::floor_of;
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;
@@ -254,6 +254,8 @@ pub struct Session {
     ids: MsgIds,
     seq_no: SeqNo,
     replay: Replay,
+    /// The first outermost message of the peer.
+    first_from_peer: i64,
     acks: Acks,
     out: Outgoing,
     timers: Timers,
@@ -421,6 +423,7 @@ impl Session {
             ids,
             seq_no: SeqNo::default(),
             replay: Replay::default(),
+            first_from_peer: i64::MAX,
             acks: Acks::default(),
             out: Outgoing::default(),
             timers: Timers::default(),
