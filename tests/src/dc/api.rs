@@ -81,6 +81,13 @@ impl Api {
         self.layers.remove(&key);
     }
 
+    /// A temporary key is bound: what it said of itself holds for the permanent one.
+    pub fn bound(&mut self, temp: AuthKeyId, perm: AuthKeyId) {
+        if let Some(layer) = self.layers.remove(&temp) {
+            self.remember(perm, layer);
+        }
+    }
+
     /// What to do about the request with this body.
     pub fn call(&mut self, now: Time, caller: Caller, body: &Bytes) -> Answer {
         let peeled = match peel(body) {
