@@ -16,6 +16,8 @@ pub mod line;
 pub mod pair;
 pub mod peer;
 pub mod tamper;
+#[cfg(feature = "fuzz")]
+pub mod targets;
 pub mod wire;
 
 #[cfg(feature = "dc")]

@@ -30,10 +30,16 @@ pub async fn run<R: Runtime>(runtime: R) -> Result<(), Box<dyn Error>> {
 
     // A method as a type: arguments and answer are checked by the compiler …
     let answer = connection.invoke(&help::GetConfig).await?;
-    println!("help.getConfig: DC {} of {}", answer.this_dc, answer.dc_options.len());
+    println!(
+        "help.getConfig: DC {} of {}",
+        answer.this_dc,
+        answer.dc_options.len()
+    );
 
     // … or by its name, with JSON.
-    let answer = connection.invoke_json("help.getNearestDc", &json!({})).await?;
+    let answer = connection
+        .invoke_json("help.getNearestDc", &json!({}))
+        .await?;
     println!("help.getNearestDc: {answer}");
 
     // What the server sends unasked.
@@ -66,7 +72,10 @@ async fn keep_and_return<R: Runtime>(
     let start = file.load()?.map_or(Start::NewKey, Start::Key);
     let connection = Connection::connect(runtime, dc.addr(), config, start).await?;
     let answer = connection.invoke(&help::GetNearestDc).await?;
-    println!("with the same key again: nearest DC is {}", answer.nearest_dc);
+    println!(
+        "with the same key again: nearest DC is {}",
+        answer.nearest_dc
+    );
     connection.close().await;
     Ok(())
 }

@@ -26,6 +26,7 @@ use rand_core::Rng as _;
 
 use crate::connection::{Error, InitParams, KeyState, Start, Suspended};
 use crate::crypto::RsaPublicKey;
+use crate::crypto::dh::PrimeHash;
 use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
 use crate::handshake::{self, ClientHandshake, Complete, Step};
 use crate::ids::{DcId, MsgId, RequestId};
@@ -42,6 +43,8 @@ use crate::transport::{self, Codec, Frame, Framing, Obfuscation};
 const SWITCH_WITHIN: Duration = Duration::from_secs(10);
 /// A temporary key with less than this left is not taken into a new stream.
 const LEAST_LEFT: Duration = Duration::from_secs(60);
+/// Primes that are remembered; a server has one.
+const MAX_GOOD_PRIMES: usize = 8;
 /// `boolTrue`, the answer to a successful binding.
 const BOOL_TRUE: u32 = 0x9972_75b5;
 
@@ -249,6 +252,8 @@ pub struct ClientConnection {
     switch: Option<(KeyState, Time)>,
     /// When the temporary key has to be replaced.
     renew_at: Option<Time>,
+    /// Unknown primes of the server that were tested, so that none is tested twice.
+    good_primes: Vec<PrimeHash>,
     connected: bool,
     events: VecDeque<ClientEvent>,
     error: Option<Error>,
@@ -281,7 +286,7 @@ impl ClientConnection {
                 max: PFS_MAX,
             });
         }
-        let codec = Codec::client(config.framing, config.obfuscation, &mut rng)
+        let codec = Codec::client(config.framing, config.obfuscation.clone(), &mut rng)
             .map_err(ConfigError::Transport)?;
         let rest = match start {
             Start::NewKey => Suspended::default(),
@@ -315,6 +320,7 @@ impl ClientConnection {
             binding: None,
             switch: None,
             renew_at: None,
+            good_primes: rest.good_primes,
             connected: false,
             events: VecDeque::new(),
             error: None,
@@ -378,7 +384,7 @@ impl ClientConnection {
             dc: self.config.dc,
             expires_in,
             timeout: self.config.handshake_timeout,
-            good_primes: Vec::new(),
+            good_primes: self.good_primes.clone(),
         };
         let handshake = ClientHandshake::new(config, now, &mut self.rng);
         self.handshake = Some(Running {
@@ -410,6 +416,11 @@ impl ClientConnection {
 
     fn key_complete(&mut self, now: Time, purpose: Purpose, complete: &Complete) {
         let key = KeyState::created(complete, self.config.dc);
+        if let Some(prime) = complete.good_prime
+            && self.good_primes.len() < MAX_GOOD_PRIMES
+        {
+            self.good_primes.push(prime);
+        }
         match purpose {
             Purpose::Permanent => {
                 self.perm = Some(key.clone());
@@ -745,6 +756,7 @@ impl ClientConnection {
             handshake,
             session: self.session,
             waiting: self.waiting,
+            good_primes: self.good_primes,
         })
     }
 

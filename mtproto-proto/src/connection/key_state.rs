@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::connection::client::Running;
 use crate::crypto::AuthKey;
+use crate::crypto::dh::PrimeHash;
 use crate::error::RequestError;
 use crate::handshake::Complete;
 use crate::ids::{AuthKeyId, DcId, RequestId};
@@ -264,6 +265,7 @@ pub struct Suspended {
     pub(crate) handshake: Option<Running>,
     pub(crate) session: Option<Session>,
     pub(crate) waiting: Pending,
+    pub(crate) good_primes: Vec<PrimeHash>,
 }
 
 impl Suspended {

@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub session_timeout: Duration,
     /// Streams at once: 10,000.
     pub max_streams: usize,
+    /// Handshakes kept of streams that broke, each for at most ten minutes: 10,000.
+    pub max_half_open: usize,
     /// Keys at once, temporary ones included: 100,000.
     pub max_keys: usize,
     /// Sessions of one key: 64; the one unheard of for longest gives way.
@@ -56,6 +58,7 @@ impl ServerConfig {
             idle_timeout: Duration::from_secs(600),
             session_timeout: Duration::from_secs(3_600),
             max_streams: 10_000,
+            max_half_open: 10_000,
             max_keys: 100_000,
             max_sessions_per_key: 64,
             external_keys: false,

@@ -29,7 +29,7 @@ pub use keys::BindRefused;
 use crate::connection::Error;
 use crate::crypto::{AuthKey, Direction};
 use crate::error::PeerMisbehaved;
-use crate::handshake::ServerHandshake;
+use crate::handshake::{self, ServerHandshake};
 use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
 use crate::rng::Rng;
 use crate::session::{Event as SessionEvent, packet};
@@ -125,6 +125,7 @@ enum TimerOf {
     Stream(ConnId),
     Session(AuthKeyId, SessionId),
     Key(AuthKeyId),
+    Handshake([u8; 16]),
 }
 
 /// Many streams, the keys and sessions that they share. It does no I/O of its own.
@@ -134,6 +135,8 @@ pub struct Server {
     keys: Keys,
     registry: Registry,
     streams: BTreeMap<ConnId, Stream>,
+    /// Handshakes whose stream broke, by the client's nonce: they may go on over another one.
+    half_open: BTreeMap<[u8; 16], ServerHandshake>,
     /// One entry for each armed timer.
     timers: BTreeSet<(Time, TimerOf)>,
     actions: VecDeque<Action>,
@@ -153,6 +156,7 @@ impl Server {
             config,
             rng,
             streams: BTreeMap::new(),
+            half_open: BTreeMap::new(),
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -183,6 +187,13 @@ impl Server {
             return;
         };
         self.arm(TimerOf::Stream(conn), Some(stream.deadline), None);
+        if let Some(handshake) = stream.handshake
+            && let Some(nonce) = handshake.nonce()
+            && self.half_open.len() < self.config.max_half_open
+        {
+            self.arm(TimerOf::Handshake(nonce), None, Some(handshake.deadline()));
+            self.half_open.insert(nonce, handshake);
+        }
         for (key, session) in stream.sessions {
             let gone = !self.keys.knows(key);
             self.registry.detach(key, session, conn, now);
@@ -202,7 +213,9 @@ impl Server {
             return;
         };
         let before = stream.deadline;
-        stream.codec.feed(bytes);
+        if !stream.closing {
+            stream.codec.feed(bytes);
+        }
         while !stream.closing {
             let handled = match stream.codec.next_frame() {
                 Ok(Some(frame)) => self.handle_frame(now, conn, &mut stream, frame),
@@ -286,9 +299,9 @@ impl Server {
 
     /// A step of a handshake.
     fn handle_plain(&mut self, now: Time, stream: &mut Stream, packet: &[u8]) -> Result<(), Error> {
-        let handshake = stream
-            .handshake
-            .take()
+        let handshake = stream.handshake.take();
+        let handshake = handshake
+            .or_else(|| self.take_half_open(packet))
             .unwrap_or_else(|| ServerHandshake::new(now));
         let msg_id = self.keys.plain_msg_id(now, &mut self.rng);
         let keys = &self.keys;
@@ -318,6 +331,14 @@ impl Server {
             });
         }
         Ok(())
+    }
+
+    /// The handshake that this message goes on with, from a stream that broke.
+    fn take_half_open(&mut self, packet: &[u8]) -> Option<ServerHandshake> {
+        let nonce = handshake::server::nonce_of(packet)?;
+        let handshake = self.half_open.remove(&nonce)?;
+        self.arm(TimerOf::Handshake(nonce), Some(handshake.deadline()), None);
+        Some(handshake)
     }
 
     fn handle_encrypted(
@@ -509,6 +530,9 @@ impl Server {
             self.timers.remove(&(at, timer));
             match timer {
                 TimerOf::Stream(conn) => self.close_by_id(conn, Error::Silent),
+                TimerOf::Handshake(nonce) => {
+                    self.half_open.remove(&nonce);
+                }
                 TimerOf::Key(key) => {
                     self.keys.remove(key);
                     for session in self.registry.sessions_of(key) {

@@ -102,6 +102,7 @@ impl Session {
         self.clock_corrected(corrected);
         let stale = self.ids.age(msg_id, now) == Age::TooOld;
         self.replay.insert(msg_id.0, self.ids.horizon(now));
+        self.first_from_peer = self.first_from_peer.min(msg_id.0);
         let mut context = Context {
             stale,
             ..Context::new(now)

@@ -254,6 +254,8 @@ pub struct Session {
     ids: MsgIds,
     seq_no: SeqNo,
     replay: Replay,
+    /// The first outermost message of the peer.
+    first_from_peer: i64,
     acks: Acks,
     out: Outgoing,
     timers: Timers,
@@ -421,6 +423,7 @@ impl Session {
             ids,
             seq_no: SeqNo::default(),
             replay: Replay::default(),
+            first_from_peer: i64::MAX,
             acks: Acks::default(),
             out: Outgoing::default(),
             timers: Timers::default(),

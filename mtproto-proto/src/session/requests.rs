@@ -94,6 +94,7 @@ impl Session {
         }
         server.incoming.accept(msg_id.0, seq_no);
         self.replay.insert(msg_id.0, self.ids.horizon(now));
+        self.first_from_peer = self.first_from_peer.min(msg_id.0);
         self.announce(msg_id, rng);
         let mut context = Context::new(now);
         self.walk(&mut context, message, rng);

@@ -72,6 +72,8 @@ impl Session {
             .map(|id| match self.replay.check(*id) {
                 Seen::Before => RECEIVED,
                 Seen::Unknown => NOTHING_KNOWN,
+                // Older than this session: another one may have taken it.
+                Seen::New if *id < self.first_from_peer => NOTHING_KNOWN,
                 Seen::New if self.replay.newest().is_none_or(|newest| *id > newest) => {
                     NOT_RECEIVED_TOO_HIGH
                 }

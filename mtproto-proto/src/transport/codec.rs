@@ -169,6 +169,13 @@ impl Codec {
         Some(nonce)
     }
 
+    /// Bytes of memory that hold what was fed and not taken, or are kept free for the rest of a
+    /// frame: after [`next_frame`](Codec::next_frame) had nothing, at most four times what has
+    /// arrived of the frame or 64 KiB, and no more than the frame.
+    pub fn buffered(&self) -> usize {
+        self.inbox.held()
+    }
+
     fn known(&self) -> Option<&Speaking> {
         match &self.state {
             State::Speaking(speaking) => Some(speaking),

@@ -77,6 +77,12 @@ impl Inbox {
         Some(mem::replace(&mut self.front, mem::take(&mut self.back)))
     }
 
+    /// Bytes of memory that nobody else can use.
+    pub(super) fn held(&self) -> usize {
+        let (front, back) = (self.front.capacity(), self.back.capacity());
+        front.saturating_add(back)
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = Inbox::default();
@@ -121,10 +127,6 @@ mod tests {
 
     const FRAME: usize = 1 << 22;
 
-    fn held(inbox: &Inbox) -> usize {
-        inbox.front.capacity() + inbox.back.capacity()
-    }
-
     fn push(inbox: &mut Inbox, bytes: &[u8]) {
         inbox.push(bytes, |_| ());
     }
@@ -134,10 +136,10 @@ mod tests {
         let mut inbox = Inbox::default();
         push(&mut inbox, &[1; 8]);
         assert_eq!(inbox.take(FRAME), None);
-        assert!(held(&inbox) <= 64);
+        assert!(inbox.held() <= 64);
         push(&mut inbox, &[1; 8]);
         assert_eq!(inbox.take(FRAME), None);
-        assert_eq!(held(&inbox), CHUNK);
+        assert_eq!(inbox.held(), CHUNK);
     }
 
     #[test]
@@ -151,7 +153,7 @@ mod tests {
                 received += step;
                 let own = (GROWTH * received).clamp(CHUNK, FRAME);
                 let behind = received.saturating_sub(FRAME).max(8); // the least that is allocated
-                assert!(held(&inbox) <= own + behind, "{step}: {received}");
+                assert!(inbox.held() <= own + behind, "{step}: {received}");
             }
         }
     }
@@ -187,10 +189,10 @@ mod tests {
         for len in [100, CHUNK, 3 * CHUNK] {
             push(&mut inbox, &vec![1; len]);
             assert!(inbox.take(len).is_some());
-            assert_eq!(held(&inbox), 0);
+            assert_eq!(inbox.held(), 0);
             push(&mut inbox, &vec![1; len]);
             inbox.skip(len);
-            assert_eq!(held(&inbox), 0);
+            assert_eq!(inbox.held(), 0);
         }
     }
 

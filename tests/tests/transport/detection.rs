@@ -14,7 +14,7 @@ fn every_framing_is_known_by_its_first_bytes_alone() {
         let mut client = setup.client(&mut rng);
         let data = encrypted(&mut rng, 3);
         let wire = written(&mut client, &mut rng, &data);
-        let needed = match (setup.obfuscation, setup.framing) {
+        let needed = match (&setup.obfuscation, setup.framing) {
             (Some(_), _) => 64,
             (None, Framing::Abridged) => 1,
             (None, Framing::Intermediate | Framing::PaddedIntermediate) => 4,
@@ -27,7 +27,10 @@ fn every_framing_is_known_by_its_first_bytes_alone() {
         }
         assert_eq!(drain(&mut server, &wire[needed - 1..needed]), []);
         assert_eq!(server.framing(), Some(setup.framing), "{setup:?}");
-        let dc = setup.obfuscation.and_then(|obfuscation| obfuscation.dc);
+        let dc = setup
+            .obfuscation
+            .as_ref()
+            .and_then(|obfuscation| obfuscation.dc);
         assert_eq!(server.dc(), dc);
         assert_eq!(server.obfuscation_nonce().is_some(), dc.is_some());
         assert_eq!(drain(&mut server, &wire[needed..]), [packet(&data)]);

@@ -250,6 +250,28 @@ fn t2_garbage_gives_the_same_however_it_is_cut() {
 }
 
 #[test]
+fn t2_memory_follows_what_arrived_not_what_was_announced() {
+    for setup in Setup::all() {
+        let mut rng = rng(13);
+        let (mut client, mut server) = setup.met(&mut rng);
+        let to_server = written(&mut client, &mut rng, &vec![1; 1 << 20]);
+        let to_client = written(&mut server, &mut rng, &vec![1; 1 << 22]);
+        for (codec, wire) in [(&mut server, to_server), (&mut client, to_client)] {
+            assert_eq!(codec.buffered(), 0);
+            let (last, wire) = wire.split_last().unwrap();
+            for (i, piece) in wire.chunks(1000).enumerate() {
+                assert_eq!(drain(codec, piece), []);
+                let arrived = 1000 * i + piece.len();
+                let bound = (4 * arrived).max(1 << 16).min(wire.len() + 1);
+                assert!(codec.buffered() <= bound, "{setup:?}, {arrived} bytes");
+            }
+            assert_eq!(drain(codec, &[*last]).len(), 1);
+            assert_eq!(codec.buffered(), 0, "{setup:?}");
+        }
+    }
+}
+
+#[test]
 fn t2_errors_are_final() {
     for setup in Setup::all() {
         let mut rng = rng(4);
@@ -266,7 +288,7 @@ fn t2_errors_are_final() {
                 codec.feed(wire);
                 assert_eq!(codec.next_frame(), Err(error.clone()));
                 let mut out = Vec::new();
-                let write = codec.write_packet(&mut rng, &mut out, 24, false, |out| {
+                let write = codec.write_packet(&mut rng, &mut out, 24, false, |out, _| {
                     out.extend([1; 24]);
                 });
                 assert_eq!(write, Err(error.clone()));

@@ -41,7 +41,7 @@ fn script(codec: &mut Codec, from_client: bool, rng: &mut Rng) -> Script {
                 };
                 let asked = from_client && below(rng, 2) == 0;
                 codec
-                    .write_packet(rng, &mut script.wire, data.len(), asked, |out| {
+                    .write_packet(rng, &mut script.wire, data.len(), asked, |out, _| {
                         out.extend(&data);
                     })
                     .unwrap();
@@ -192,7 +192,7 @@ fn quick_acks_are_asked_for_and_given_in_three_framings() {
                 let data = encrypted(&mut rng, blocks);
                 let mut wire = Vec::new();
                 client
-                    .write_packet(&mut rng, &mut wire, data.len(), true, |out| {
+                    .write_packet(&mut rng, &mut wire, data.len(), true, |out, _| {
                         out.extend(&data);
                     })
                     .unwrap();

@@ -57,7 +57,7 @@ impl Setup {
     }
 
     pub fn client(&self, rng: &mut Rng) -> Codec {
-        Codec::client(self.framing, self.obfuscation, rng).unwrap()
+        Codec::client(self.framing, self.obfuscation.clone(), rng).unwrap()
     }
 
     pub fn server(&self) -> Codec {
@@ -116,7 +116,7 @@ pub fn packet(data: &[u8]) -> Frame {
 pub fn written(codec: &mut Codec, rng: &mut Rng, packet: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     codec
-        .write_packet(rng, &mut wire, packet.len(), false, |out| {
+        .write_packet(rng, &mut wire, packet.len(), false, |out, _| {
             out.extend(packet);
         })
         .unwrap();

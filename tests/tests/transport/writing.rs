@@ -16,7 +16,7 @@ fn a_client_begins_with_its_tag_or_header_and_never_repeats_it() {
         let data = encrypted(&mut rng, 3);
         let first = written(&mut client, &mut rng, &data);
         let second = written(&mut client, &mut rng, &data);
-        let opening = match (setup.obfuscation, setup.framing) {
+        let opening = match (&setup.obfuscation, setup.framing) {
             (Some(_), _) => 64,
             (None, Framing::Abridged) => 1,
             (None, Framing::Intermediate | Framing::PaddedIntermediate) => 4,
@@ -44,7 +44,7 @@ fn bytes_that_stand_before_a_frame_are_left_alone() {
         let mut out = b"written before".to_vec();
         for data in [&one, &two] {
             client
-                .write_packet(&mut rng, &mut out, data.len(), false, |out| {
+                .write_packet(&mut rng, &mut out, data.len(), false, |out, _| {
                     out.extend(data);
                 })
                 .unwrap();
@@ -88,7 +88,7 @@ fn a_refused_packet_leaves_the_stream_as_it_was() {
                 },
             ),
         ] {
-            let result = client.write_packet(&mut rng, &mut out, announced, false, |out| {
+            let result = client.write_packet(&mut rng, &mut out, announced, false, |out, _| {
                 out.extend(vec![1; filled]);
             });
             assert_eq!(result, Err(error), "{setup:?}");
@@ -132,7 +132,7 @@ fn nobody_writes_a_quick_ack_that_would_be_misread() {
         // Nor does a server ask for one.
         let data = encrypted(&mut rng, 3);
         server
-            .write_packet(&mut rng, &mut out, data.len(), true, |out| {
+            .write_packet(&mut rng, &mut out, data.len(), true, |out, _| {
                 out.extend(&data);
             })
             .unwrap();
@@ -146,7 +146,7 @@ fn a_server_is_mute_until_it_knows_the_framing() {
         let mut rng = rng(6);
         let (mut client, mut server) = (setup.client(&mut rng), setup.server());
         let mut out = Vec::new();
-        let packet = server.write_packet(&mut rng, &mut out, 24, false, |out| {
+        let packet = server.write_packet(&mut rng, &mut out, 24, false, |out, _| {
             out.extend([1; 24]);
         });
         assert_eq!(packet, Err(Error::FramingUnknown));
