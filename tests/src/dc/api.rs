@@ -69,6 +69,7 @@ pub struct Api {
 impl Api {
     /// The API of a DC that listens on this address.
     pub fn new(dc: DcId, addr: SocketAddr) -> Self {
+        methods::load();
         Api {
             dc: i32::from(dc.0).abs(),
             addr,
