@@ -250,9 +250,7 @@ impl Connection {
                 options,
                 reply,
             };
-            if shared.inbox.send(command).await.is_err() {
-                return Err(connection.ended());
-            }
+            shared.inbox.send(command).await.map_err(Error::Closed)?;
             let mut call = Call {
                 shared,
                 answer,
@@ -295,11 +293,6 @@ impl Connection {
             Some(Closed { reason, suspended })
         });
         ended.await
-    }
-
-    fn ended(&self) -> Error {
-        let reason = self.0.shared.status.with(|status| status.ended.clone());
-        Error::Closed(reason.unwrap_or(CloseReason::Aborted))
     }
 }
 
