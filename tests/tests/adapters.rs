@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -355,7 +355,7 @@ mod suite {
             .invoke_json("help.getNothing", &json!({}))
             .await
             .unwrap_err();
-        assert!(matches!(failed, Error::Value(_)), "{failed:?}");
+        assert!(matches!(failed, Error::UnknownMethod { .. }), "{failed:?}");
         assert!(failed.to_string().contains("help.getNothing"), "{failed}");
 
         // Neither disturbs the connection.
@@ -376,7 +376,7 @@ mod suite {
             ("help.getConfig", json!([]), "help.getConfig"),
         ] {
             let failed = connection.invoke_json(method, &params).await.unwrap_err();
-            assert!(matches!(failed, Error::Value(_)), "{method}: {failed:?}");
+            assert!(matches!(failed, Error::Arguments { .. }), "{method}: {failed:?}");
             assert!(failed.to_string().contains(place), "{method}: {failed}");
         }
     }
