@@ -34,6 +34,9 @@ extern crate std;
 
 #[cfg(feature = "codegen")]
 pub mod codegen;
+#[cfg(feature = "dispatch")]
+#[doc(hidden)]
+pub mod dispatch;
 mod envelope;
 mod error;
 #[rustfmt::skip]
