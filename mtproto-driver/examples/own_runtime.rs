@@ -6,11 +6,15 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::time::Instant;
 use std::{io, thread};
 
 use async_io::{Async, Timer, block_on};
-use mtproto_driver::Runtime;
+use mtproto_driver::{ClientConfig, Config, Connection, Runtime, Start};
+use mtproto_proto::DcId;
+use mtproto_proto::crypto::RsaPublicKey;
+use mtproto_schema::mtproto::functions::Ping;
 
 /// A thread per task.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +22,7 @@ pub struct Threads;
 
 impl Runtime for Threads {
     type Stream = Async<TcpStream>;
-    type Sleep = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     #[expect(clippy::disallowed_methods, reason = "a Runtime is the clock")]
     fn now(&self) -> Instant {
@@ -38,4 +42,20 @@ impl Runtime for Threads {
     }
 }
 
-fn main() {}
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [server, dc, key] = args.as_slice() else {
+        return Err("arguments: ADDRESS:PORT DC KEY.PEM".into());
+    };
+    let key = RsaPublicKey::from_pem(&std::fs::read_to_string(key)?)?;
+    let config = Config::new(ClientConfig::new(DcId(dc.parse()?), vec![key]));
+    let to = server.parse()?;
+
+    block_on(async {
+        let connection = Connection::connect(&Threads, to, config, Start::NewKey).await?;
+        let pong = connection.invoke(&Ping { ping_id: 1 }).await?;
+        println!("{pong:?}");
+        connection.close().await;
+        Ok(())
+    })
+}

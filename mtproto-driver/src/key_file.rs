@@ -160,7 +160,11 @@ impl fmt::Display for KeyFileError {
                 action,
                 path,
                 error,
-            } => write!(f, "cannot {action} the key file {}: {error}", path.display()),
+            } => write!(
+                f,
+                "cannot {action} the key file {}: {error}",
+                path.display()
+            ),
         }
     }
 }

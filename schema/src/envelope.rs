@@ -34,8 +34,8 @@ impl Constructor for RpcResult {
         tl::put_raw(out, &self.result.0);
     }
 
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(RpcResult {
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+        Some(RpcResult {
             req_msg_id: r.i64(),
             result: Raw(r.rest()),
         })
@@ -58,8 +58,8 @@ impl Constructor for GzipPacked {
         tl::put_bytes(out, &self.packed_data);
     }
 
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(GzipPacked {
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+        Some(GzipPacked {
             packed_data: r.bytes(),
         })
     }
@@ -88,20 +88,20 @@ impl Constructor for Message {
         tl::put_raw(out, &self.body.0);
     }
 
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
         let msg_id = r.i64();
         let seqno = r.i32();
         let got = r.i32();
         let max = r.remaining();
         match usize::try_from(got) {
-            Ok(len) if len <= max => Ok(Message {
+            Ok(len) if len <= max => Some(Message {
                 msg_id,
                 seqno,
                 body: Raw(r.slice(len)),
             }),
             Ok(_) | Err(_) => {
                 let got = i64::from(got);
-                Err(r.fail(DecodeError::Length { got, max }))
+                r.fail(DecodeError::Length { got, max })
             }
         }
     }
@@ -126,9 +126,9 @@ impl Constructor for MsgContainer {
         }
     }
 
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(MsgContainer {
-            messages: r.bare_elements()?,
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+        Some(MsgContainer {
+            messages: r.bare_elements(),
         })
     }
 }
@@ -151,8 +151,8 @@ impl Constructor for MsgCopy {
         self.orig_message.encode_bare(out);
     }
 
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(MsgCopy {
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+        Some(MsgCopy {
             orig_message: r.get_bare()?,
         })
     }

@@ -53,6 +53,8 @@ mod writer;
 pub use bytes::Bytes;
 
 pub use error::DecodeError;
+#[cfg(feature = "api")]
+pub use generated::api;
 pub use generated::{LAYER, mtproto};
 pub use raw::Raw;
 pub use reader::{MAX_DEPTH, Reader};

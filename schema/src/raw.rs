@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::error::DecodeError;
 use crate::reader::Reader;
 use crate::traits::{Decode, Encode, Function};
 
@@ -37,8 +36,8 @@ impl Encode for Raw {
 impl Decode for Raw {
     const MIN_SIZE: usize = 4;
 
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Raw(r.rest()))
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        Some(Raw(r.rest()))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Bounded reading of TL values.
 //!
-//! Does: [`Reader`], a cursor over one message. Primitives never fail at once: the first failure
-//! sticks, every later read gives zeros, and [`Reader::finish`] reports it. Compounds return the
-//! error. That keeps the code of two and a half thousand constructors small.
+//! Does: [`Reader`], a cursor over one message. The first failure sticks to it: a primitive then
+//! reads as zero, a compound as `None`, and [`Reader::finish`] says why. That keeps the code of two
+//! and a half thousand constructors small.
 //! In: a `Bytes`. Out: numbers, and slices that share its memory.
 //! Must not know: any constructor but `Vector` and `Bool`.
 //! Spec: "Binary Data Serialization", "TL Language".
@@ -93,17 +93,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Makes `error` the reader's failure, unless there is an earlier one; gives the one that
-    /// counts.
-    #[cold]
-    pub fn fail(&mut self, error: DecodeError) -> DecodeError {
-        self.rest = &[];
-        self.error.get_or_insert(error).clone()
+    /// `value` if nothing failed so far.
+    #[inline]
+    pub(crate) fn succeed<T>(&self, value: Option<T>) -> Result<T, DecodeError> {
+        self.check()?;
+        // A value is `None` only after a failure.
+        value.ok_or(DecodeError::UnexpectedEnd { needed: 4, left: 0 })
     }
 
-    /// The failure to report when `id` is no constructor of `expected`.
+    /// Makes `error` the reader's failure, unless there is an earlier one. Gives `None`, which is
+    /// what a failed [`Decode::read`] gives.
     #[cold]
-    pub fn unknown(&mut self, id: u32, expected: &'static str) -> DecodeError {
+    pub fn fail<T>(&mut self, error: DecodeError) -> Option<T> {
+        self.rest = &[];
+        self.error.get_or_insert(error);
+        None
+    }
+
+    /// Fails because `id` is no constructor of `expected`.
+    #[cold]
+    pub fn unknown<T>(&mut self, id: u32, expected: &'static str) -> Option<T> {
         self.fail(DecodeError::UnknownConstructor { id, expected })
     }
 
@@ -159,34 +168,61 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a `Bool`.
+    #[inline(never)]
     pub fn bool(&mut self) -> bool {
         match self.u32() {
             tl::BOOL_TRUE => true,
             tl::BOOL_FALSE => false,
             id => {
-                self.unknown(id, "Bool");
+                self.unknown::<()>(id, "Bool");
                 false
             }
         }
     }
 
     /// Takes `bytes` as a slice of the source.
+    #[inline(never)]
     pub fn bytes(&mut self) -> Bytes {
         let slice = self.byte_slice();
         self.share(slice)
     }
 
     /// Takes a `string` as a slice of the source.
+    #[inline(never)]
     pub fn string(&mut self) -> Str {
         let slice = self.byte_slice();
         match Str::from_utf8(self.share(slice)) {
             Ok(s) => s,
             Err(e) => {
                 let valid_up_to = e.valid_up_to();
-                self.fail(DecodeError::Utf8 { valid_up_to });
+                self.fail::<()>(DecodeError::Utf8 { valid_up_to });
                 Str::new()
             }
         }
+    }
+
+    /// As [`i32`](Reader::i32), if the value is there.
+    #[inline]
+    pub fn opt_i32(&mut self, present: bool) -> Option<i32> {
+        if present { Some(self.i32()) } else { None }
+    }
+
+    /// As [`i64`](Reader::i64), if the value is there.
+    #[inline]
+    pub fn opt_i64(&mut self, present: bool) -> Option<i64> {
+        if present { Some(self.i64()) } else { None }
+    }
+
+    /// As [`string`](Reader::string), if the value is there.
+    #[inline(never)]
+    pub fn opt_string(&mut self, present: bool) -> Option<Str> {
+        if present { Some(self.string()) } else { None }
+    }
+
+    /// As [`bytes`](Reader::bytes), if the value is there.
+    #[inline(never)]
+    pub fn opt_bytes(&mut self, present: bool) -> Option<Bytes> {
+        if present { Some(self.bytes()) } else { None }
     }
 
     /// Takes `bytes` without touching the source's reference count.
@@ -267,94 +303,108 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a boxed value that is one level deeper.
-    ///
-    /// # Errors
-    /// As [`Decode::decode`], and [`DecodeError::Depth`].
-    #[inline]
-    pub fn get<T: Decode>(&mut self) -> Result<T, DecodeError> {
+    #[inline(never)]
+    pub fn get<T: Decode>(&mut self) -> Option<T> {
         self.enter()?;
-        let value = T::decode(self)?;
+        let value = T::read(self)?;
         self.leave();
-        Ok(value)
+        Some(value)
     }
 
     /// Takes a boxed value that is one level deeper, to the heap.
-    ///
-    /// # Errors
-    /// As [`Decode::decode`], and [`DecodeError::Depth`].
-    #[inline]
-    pub fn get_box<T: Decode>(&mut self) -> Result<Box<T>, DecodeError> {
-        Ok(Box::new(self.get()?))
+    #[inline(never)]
+    pub fn get_box<T: Decode>(&mut self) -> Option<Box<T>> {
+        self.get().map(Box::new)
     }
 
     /// Takes a bare value that is one level deeper.
-    ///
-    /// # Errors
-    /// As [`Constructor::decode_bare`], and [`DecodeError::Depth`].
-    #[inline]
-    pub fn get_bare<T: Constructor>(&mut self) -> Result<T, DecodeError> {
+    pub fn get_bare<T: Constructor>(&mut self) -> Option<T> {
         self.enter()?;
-        let value = T::decode_bare(self)?;
+        let value = T::read_bare(self)?;
         self.leave();
-        Ok(value)
+        Some(value)
     }
 
-    /// Takes a `vector<T>`: a count and boxed elements.
-    ///
-    /// # Errors
-    /// As the element, [`DecodeError::Count`] and [`DecodeError::Depth`].
-    #[inline]
-    pub fn elements<T: Decode>(&mut self) -> Result<Vec<T>, DecodeError> {
-        self.vector(T::MIN_SIZE, T::decode)
+    /// Takes the fields of a variant, to the heap.
+    #[inline(never)]
+    pub fn variant_box<T: Constructor>(&mut self) -> Option<Box<T>> {
+        T::read_bare(self).map(Box::new)
     }
 
-    /// Takes a `vector<%T>`: a count and bare elements.
-    ///
-    /// # Errors
-    /// As the element, [`DecodeError::Count`] and [`DecodeError::Depth`].
-    #[inline]
-    pub fn bare_elements<T: Constructor>(&mut self) -> Result<Vec<T>, DecodeError> {
-        self.vector(T::MIN_BARE_SIZE, T::decode_bare)
+    /// As [`get`](Reader::get), if the value is there.
+    #[inline(never)]
+    pub fn opt<T: Decode>(&mut self, present: bool) -> Option<T> {
+        if present { self.get() } else { None }
     }
 
-    /// Takes the id of `Vector`.
-    ///
-    /// # Errors
-    /// It is another id.
-    #[inline]
-    pub fn vector_id(&mut self) -> Result<(), DecodeError> {
-        match self.u32() {
-            tl::VECTOR => Ok(()),
-            id => Err(self.unknown(id, "Vector")),
+    /// As [`get_box`](Reader::get_box), if the value is there.
+    #[inline(never)]
+    pub fn opt_box<T: Decode>(&mut self, present: bool) -> Option<Box<T>> {
+        if present {
+            self.get().map(Box::new)
+        } else {
+            None
         }
     }
 
-    /// Takes a count that the bytes left can hold, of elements of at least `min_size` bytes.
-    ///
-    /// # Errors
-    /// [`DecodeError::Count`], before anything is allocated.
-    #[inline]
-    pub fn count(&mut self, min_size: usize) -> Result<usize, DecodeError> {
+    /// Takes a `Vector<T>` that is one level deeper; up to the failure, if there is one.
+    #[inline(never)]
+    pub fn vec<T: Decode>(&mut self) -> Vec<T> {
+        let Some(()) = self.enter() else {
+            return Vec::new();
+        };
+        let out = match self.vector_id() {
+            Some(()) => self.elements(),
+            None => Vec::new(),
+        };
+        self.leave();
+        out
+    }
+
+    /// As [`vec`](Reader::vec), if the vector is there.
+    #[inline(never)]
+    pub fn opt_vec<T: Decode>(&mut self, present: bool) -> Option<Vec<T>> {
+        if present { Some(self.vec()) } else { None }
+    }
+
+    /// Takes a `vector<T>`: a count and boxed elements, up to the failure, if there is one.
+    pub fn elements<T: Decode>(&mut self) -> Vec<T> {
+        self.vector(T::MIN_SIZE, T::read)
+    }
+
+    /// Takes a `vector<%T>`: a count and bare elements, up to the failure, if there is one.
+    pub fn bare_elements<T: Constructor>(&mut self) -> Vec<T> {
+        self.vector(T::MIN_BARE_SIZE, T::read_bare)
+    }
+
+    /// Takes the id of `Vector`; `None` if it is another id.
+    pub fn vector_id(&mut self) -> Option<()> {
+        match self.u32() {
+            tl::VECTOR => Some(()),
+            id => self.unknown(id, "Vector"),
+        }
+    }
+
+    /// Takes a count of elements of at least `min_size` bytes; `None` if the bytes left cannot
+    /// hold as many, so that nothing is allocated for them.
+    pub fn count(&mut self, min_size: usize) -> Option<usize> {
         let got = self.u32();
         let smallest = min_size.max(MIN_ELEMENT);
         let max = self.rest.len().checked_div(smallest).unwrap_or_default();
         match usize::try_from(got) {
-            Ok(n) if n <= max => Ok(n),
-            Ok(_) | Err(_) => Err(self.fail(DecodeError::Count { got, max })),
+            Ok(n) if n <= max => Some(n),
+            Ok(_) | Err(_) => self.fail(DecodeError::Count { got, max }),
         }
     }
 
-    /// Goes one level deeper.
-    ///
-    /// # Errors
-    /// [`DecodeError::Depth`] below [`MAX_DEPTH`].
+    /// Goes one level deeper; `None` below [`MAX_DEPTH`].
     #[inline]
-    pub fn enter(&mut self) -> Result<(), DecodeError> {
+    pub fn enter(&mut self) -> Option<()> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.fail(DecodeError::Depth { max: MAX_DEPTH }));
+            return self.fail(DecodeError::Depth { max: MAX_DEPTH });
         }
         self.depth = self.depth.wrapping_add(1);
-        Ok(())
+        Some(())
     }
 
     /// Comes back from [`enter`](Reader::enter).
@@ -363,21 +413,23 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    #[inline]
     fn vector<T>(
         &mut self,
         min_size: usize,
-        decode: impl Fn(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
-        let n = self.count(min_size)?;
-        self.enter()?;
+        read: impl Fn(&mut Reader<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        let (Some(n), Some(())) = (self.count(min_size), self.enter()) else {
+            return Vec::new();
+        };
         let mut out = Vec::with_capacity(n);
         for _ in 0..n {
-            out.push(decode(self)?);
+            match read(self) {
+                Some(item) => out.push(item),
+                None => break,
+            }
         }
         self.leave();
-        self.check()?;
-        Ok(out)
+        out
     }
 
     /// `slice` is a part of the source.
@@ -389,6 +441,6 @@ impl<'a> Reader<'a> {
     #[cold]
     fn short(&mut self, needed: usize) {
         let left = self.rest.len();
-        self.fail(DecodeError::UnexpectedEnd { needed, left });
+        self.fail::<()>(DecodeError::UnexpectedEnd { needed, left });
     }
 }

@@ -36,14 +36,21 @@ pub trait Decode: Sized {
     /// Bytes of the shortest boxed form.
     const MIN_SIZE: usize;
 
-    /// Takes a value from the reader.
+    /// Takes a value from the reader, as part of a larger one.
     ///
-    /// Primitives report a failure only through the reader, so whoever owns the reader must ask it
-    /// for [`finish`](Reader::finish) or [`check`](Reader::check) before the value is believed.
+    /// `None` says that the reader has failed. `Some` does not say that it has not: primitives
+    /// read as zero then. So whoever owns the reader asks it, as [`decode`](Decode::decode) does.
+    fn read(r: &mut Reader<'_>) -> Option<Self>;
+
+    /// Takes a value from the reader; bytes may be left.
     ///
     /// # Errors
-    /// The bytes are not such a value.
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// The bytes are not such a value, or the reader has failed before.
+    #[inline]
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let value = Self::read(r);
+        r.succeed(value)
+    }
 
     /// The value in `bytes`, all of them.
     ///
@@ -70,11 +77,18 @@ pub trait Constructor: Sized {
     /// Appends the fields.
     fn encode_bare(&self, out: &mut Vec<u8>);
 
-    /// Takes the fields; failures of primitives stay in the reader, as for [`Decode::decode`].
+    /// Takes the fields from the reader, as part of a larger value; as [`Decode::read`].
+    fn read_bare(r: &mut Reader<'_>) -> Option<Self>;
+
+    /// Takes the fields from the reader; bytes may be left.
     ///
     /// # Errors
-    /// The bytes are not such fields.
-    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// The bytes are not such fields, or the reader has failed before.
+    #[inline]
+    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let value = Self::read_bare(r);
+        r.succeed(value)
+    }
 }
 
 /// A method of the schema.
@@ -90,7 +104,6 @@ pub trait Function: Encode {
 }
 
 impl<T: Constructor> Encode for T {
-    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         tl::put_u32(out, T::ID);
         self.encode_bare(out);
@@ -100,18 +113,16 @@ impl<T: Constructor> Encode for T {
 impl<T: Constructor> Decode for T {
     const MIN_SIZE: usize = 4 + T::MIN_BARE_SIZE;
 
-    #[inline]
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
         match r.u32() {
-            id if id == T::ID => T::decode_bare(r),
-            id => Err(r.unknown(id, T::NAME)),
+            id if id == T::ID => T::read_bare(r),
+            id => r.unknown(id, T::NAME),
         }
     }
 }
 
 /// A boxed vector.
 impl<T: Encode> Encode for Vec<T> {
-    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         tl::put_vector(out, self.len());
         for item in self {
@@ -124,10 +135,9 @@ impl<T: Encode> Encode for Vec<T> {
 impl<T: Decode> Decode for Vec<T> {
     const MIN_SIZE: usize = 8;
 
-    #[inline]
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
         r.vector_id()?;
-        r.elements()
+        Some(r.elements())
     }
 }
 
@@ -145,8 +155,8 @@ macro_rules! primitive {
             const MIN_SIZE: usize = $size;
 
             #[inline]
-            fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Ok(r.$take())
+            fn read(r: &mut Reader<'_>) -> Option<Self> {
+                Some(r.$take())
             }
         }
     };

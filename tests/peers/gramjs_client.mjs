@@ -43,14 +43,15 @@ function trust(pem) {
 
 async function talk(args) {
     trust(args.pem)
-    // The library takes the address from the session, and always port 80.
+    // The library takes the address from the session, but the port is always 80; it keeps ports in
+    // 16 bits with a sign, so the session is given that one.
     class Connection extends CONNECTIONS[args.framing] {
         constructor(options) {
             super({ ...options, ip: args.host, port: args.port })
         }
     }
     const session = new StringSession('')
-    session.setDC(args.dc, args.host, args.port)
+    session.setDC(args.dc, args.host, 80)
     const client = new TelegramClient(session, 1, '0'.repeat(32), {
         connection: Connection,
         connectionRetries: 1,

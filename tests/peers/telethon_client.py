@@ -45,7 +45,8 @@ async def talk(args):
             await client(functions.updates.GetStateRequest())
             refusal = None
         except RPCError as error:
-            refusal = f"{error.code} {error.message}"
+            # The message is the name of the class here.
+            refusal = f"{error.code} {type(error).__name__}"
         return peer.report(
             "telethon",
             telethon.__version__,

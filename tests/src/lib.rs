@@ -2,11 +2,14 @@
 //!
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
 //! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`rogue`]
-//! scripted peers, [`tamper`] what an attacker with the test's keys does to packets.
-//! In: machines and a seed. Out: their events and errors, the same on every run.
+//! scripted peers, [`tamper`] what an attacker with the test's keys does to packets. [`dc`] is a
+//! Telegram data centre for tests of clients and bots, on loopback.
+//! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
 //! Spec: none; `ARCHITECTURE.md` says how the suites use it.
 
+#[cfg(feature = "dc")]
+pub mod dc;
 pub mod dice;
 pub mod pair;
 pub mod rogue;
@@ -15,6 +18,8 @@ pub mod tamper;
 pub mod targets;
 pub mod wire;
 
+#[cfg(feature = "dc")]
+pub use dc::{DcConfig, TestDc};
 pub use dice::{Dice, Seed};
 pub use pair::{Pair, pair};
 pub use wire::Wire;

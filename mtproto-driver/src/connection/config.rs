@@ -75,7 +75,7 @@ pub enum Start {
 /// What outlives a stream: session and key, or a handshake half done, and the clock that they
 /// were told the time by.
 pub struct Suspended {
-    pub(crate) machine: connection::Suspended,
+    pub(crate) machine: Box<connection::Suspended>,
     pub(crate) clock: Clock,
 }
 

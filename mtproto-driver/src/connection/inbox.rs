@@ -147,10 +147,7 @@ mod tests {
 
         assert_eq!(inbox.close(), [1]);
         assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(Err(Closed)));
-        assert_eq!(
-            pin!(inbox.send(3)).poll(&mut cx),
-            Poll::Ready(Err(Closed))
-        );
+        assert_eq!(pin!(inbox.send(3)).poll(&mut cx), Poll::Ready(Err(Closed)));
         inbox.send_now(4);
         assert_eq!(inbox.take(&mut cx), [0; 0]);
     }

@@ -56,7 +56,8 @@ pub struct Connection(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
-    config: Config,
+    #[cfg(feature = "json")]
+    schema: Option<Arc<mtproto_schema::Schema>>,
 }
 
 /// How a connection ended, and what is left of it.
@@ -120,6 +121,7 @@ impl Connection {
             }
         };
         let mut status = Status::default();
+        let mut fresh = true;
         let mut clock = Clock::system(runtime.now());
         let start = match start {
             Start::NewKey => proto::Start::NewKey,
@@ -132,6 +134,7 @@ impl Connection {
                 clock = suspended.clock;
                 status.key = suspended.machine.key_state().cloned();
                 status.ready = status.key.is_some();
+                fresh = status.key.is_none();
                 proto::Start::Resume(suspended.machine)
             }
         };
@@ -151,9 +154,14 @@ impl Connection {
             subscribers: Subscribers::new(config.update_queue),
         });
         let driver = Driver::new(machine, stream, runtime.clone(), clock);
-        let task = Task::new(driver, runtime.clone(), shared.clone(), config.close_timeout);
+        let patience = config.close_timeout;
+        let task = Task::new(driver, runtime.clone(), shared.clone(), fresh, patience);
         runtime.spawn(task.run());
-        let connection = Connection(Arc::new(Handle { shared, config }));
+        let connection = Connection(Arc::new(Handle {
+            shared,
+            #[cfg(feature = "json")]
+            schema: config.schema,
+        }));
         connection.ready().await
     }
 
@@ -183,7 +191,10 @@ impl Connection {
     /// [`Error::Closed`] when the stream ended before that.
     pub async fn connected(&self) -> Result<(), Error> {
         let proved = self.0.shared.status.wait(|status| {
-            let ended = status.ended.clone().map(|reason| Err(Error::Closed(reason)));
+            let ended = status
+                .ended
+                .clone()
+                .map(|reason| Err(Error::Closed(reason)));
             ended.or(status.proved.then_some(Ok(())))
         });
         proved.await
@@ -268,7 +279,11 @@ impl Connection {
     /// flight fail; await them first if their answers matter.
     pub async fn close(&self) {
         self.0.shared.inbox.send_now(Command::Close);
-        let ended = self.0.shared.status.wait(|status| status.ended.as_ref().map(drop));
+        let ended = self
+            .0
+            .shared
+            .status
+            .wait(|status| status.ended.as_ref().map(drop));
         ended.await;
     }
 

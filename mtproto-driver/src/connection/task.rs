@@ -11,6 +11,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::connection::{self, ClientConnection, ClientEvent, KeyState};
@@ -65,8 +66,10 @@ pub(crate) struct Task<R: Runtime> {
     runtime: R,
     shared: Arc<Shared>,
     replies: BTreeMap<RequestId, Reply>,
+    /// The server has not yet said that the session is new, and it is: nothing can be missing.
+    fresh: bool,
     closing: Closing<R>,
-    close_timeout: std::time::Duration,
+    close_timeout: Duration,
 }
 
 enum Closing<R: Runtime> {
@@ -82,13 +85,15 @@ impl<R: Runtime> Task<R> {
         driver: Driver<ClientConnection, R>,
         runtime: R,
         shared: Arc<Shared>,
-        close_timeout: std::time::Duration,
+        fresh: bool,
+        close_timeout: Duration,
     ) -> Self {
         Task {
             driver,
             runtime,
             shared,
             replies: BTreeMap::new(),
+            fresh,
             closing: Closing::No,
             close_timeout,
         }
@@ -211,7 +216,9 @@ impl<R: Runtime> Task<R> {
             }
             ClientEvent::SessionRenewed { .. } => {
                 trace!("session renewed");
-                self.shared.subscribers.session_renewed();
+                if !std::mem::take(&mut self.fresh) {
+                    self.shared.subscribers.session_renewed();
+                }
             }
             ClientEvent::Acked { id } => trace!(request = id.0, "acked"),
             ClientEvent::ClockCorrected { by } => trace!(seconds = by, "clock corrected"),
@@ -228,23 +235,21 @@ impl<R: Runtime> Task<R> {
     /// Tells everybody that it is over, and what is known of their requests.
     fn finish(mut self, reason: CloseReason) {
         let now = self.driver.now();
-        let (mut machine, clock) = self.driver.into_parts();
+        let machine = self.driver.machine();
         // Nobody will wait for these when the session is resumed, so it must not send them again.
         for id in self.replies.keys() {
             machine.cancel(now, *id);
         }
-        while let Some(event) = machine.poll_event() {
-            let (id, result) = match event {
-                ClientEvent::Response { id, body } => (id, Ok(body)),
-                ClientEvent::Failed { id, error: RequestError::Cancelled(fate) } => {
-                    let reason = reason.clone();
-                    (id, Err(Error::Cut { fate, reason }))
-                }
-                ClientEvent::Failed { id, error } => (id, Err(request_error(error))),
-                _ => continue,
-            };
-            if let Some(reply) = self.replies.remove(&id) {
-                reply.set(result);
+        while let Some(event) = self.driver.machine().poll_event() {
+            if let ClientEvent::Failed {
+                id,
+                error: RequestError::Cancelled(fate),
+            } = event
+            {
+                let reason = reason.clone();
+                self.answer(id, Err(Error::Cut { fate, reason }));
+            } else {
+                self.event(event);
             }
         }
         for reply in std::mem::take(&mut self.replies).into_values() {
@@ -253,6 +258,7 @@ impl<R: Runtime> Task<R> {
                 reason: reason.clone(),
             }));
         }
+        let (machine, clock) = self.driver.into_parts();
         let suspended = Suspended {
             machine: machine.suspend(),
             clock,

@@ -39,7 +39,8 @@ pub enum Gap {
         /// How many bodies were dropped.
         count: u64,
     },
-    /// The server has started a new session and may not have sent what fell between.
+    /// The server has lost the session that it had for this connection and made a new one: it
+    /// may not have sent what fell between.
     SessionRenewed,
 }
 
@@ -192,9 +193,7 @@ impl Subscribers {
         self.each(|pending| {
             // One gap says it all, whatever made it.
             if !matches!(pending.items.back(), Some(Incoming::Gap(_))) {
-                pending
-                    .items
-                    .push_back(Incoming::Gap(Gap::SessionRenewed));
+                pending.items.push_back(Incoming::Gap(Gap::SessionRenewed));
             }
         });
     }
@@ -271,7 +270,8 @@ mod tests {
             subscribers.update(&body(1));
             subscribers.session_renewed();
         }
-        assert!(updates.queue.with(|pending| pending.items.len()) <= 8);
+        // Four updates, a gap after each, and one for all that was dropped.
+        assert_eq!(updates.queue.with(|pending| pending.items.len()), 9);
     }
 
     #[test]

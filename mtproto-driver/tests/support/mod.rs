@@ -1,5 +1,7 @@
 //! A runtime in one thread with a virtual clock, and a pipe in memory.
 
+#![allow(dead_code, reason = "each suite uses a part of it")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;

@@ -19,7 +19,7 @@ const SMALL_PRIMES: [u64; 15] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43
 const WITNESSES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
 /// Steps of the whole search. The smaller factor is below 2^31.5, where one search takes about
-/// 10^5 steps on average and 20 times that practically never (about 20 ms in all).
+/// 10^5 steps on average and 20 times that practically never (about 10 ms in all).
 const STEPS: u32 = 1 << 21;
 
 /// Steps between two greatest common divisors.

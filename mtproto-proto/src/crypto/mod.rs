@@ -13,6 +13,7 @@ pub mod factor;
 mod hash;
 pub mod kdf;
 pub mod rsa;
+mod rsa_pad;
 
 pub use aes::{AesKeyIv, Ctr, UnalignedLength, ige_decrypt, ige_encrypt};
 pub use auth_key::AuthKey;

@@ -25,7 +25,7 @@ const CHUNK: usize = 32 << 10;
 
 /// Inflates gzip or zlib data into at most `room` bytes; `None` if it is broken, larger, or too
 /// good to be true.
-pub(crate) fn inflate(packed: &[u8], room: usize) -> Option<Bytes> {
+pub fn inflate(packed: &[u8], room: usize) -> Option<Bytes> {
     let (deflated, flags) = match packed {
         [0x1f, 0x8b, ..] => (skip_gzip_header(packed)?, 0),
         _ => (packed, inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER),

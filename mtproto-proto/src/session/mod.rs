@@ -39,7 +39,7 @@ use mtproto_schema::{Constructor, Function, tl};
 use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
-pub use gzip::MAX_INFLATED;
+pub use gzip::{MAX_INFLATED, inflate};
 pub(crate) use msg_id::floor_of;
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;

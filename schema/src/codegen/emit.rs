@@ -223,12 +223,14 @@ fn derives(plan: &Plan<'_>, secret: bool) -> &'static str {
     }
 }
 
-/// Whether decoding a type is ordinary code; the rest is compiled by who uses it.
+/// How decoding a type is compiled: what every client decodes once, in this crate, and without
+/// inlining one constructor into another, which would cost a third of the build; the rest by who
+/// uses it.
 fn decode_inline(plan: &Plan<'_>, type_name: &str) -> &'static str {
-    if plan.hot.contains(type_name) {
-        ""
-    } else {
-        "    #[inline]\n"
+    match plan.target {
+        Target::Mtproto => "",
+        Target::Api if plan.hot.contains(type_name) => "    #[inline(never)]\n",
+        Target::Api => "    #[inline]\n",
     }
 }
 
@@ -280,7 +282,8 @@ impl Plan<'_> {
         if boxed { format!("Box<{ty}>") } else { ty }
     }
 
-    /// The expression that takes a value from `r`; a boxed place is a boxed value.
+    /// The expression that takes a value from `r`. A compound that fails ends the function; the
+    /// reader keeps the reason.
     fn take(&self, ty: &Rust, boxed: bool) -> String {
         match ty {
             Rust::I32 => "r.i32()".to_string(),
@@ -293,13 +296,16 @@ impl Plan<'_> {
             Rust::Bytes => "r.bytes()".to_string(),
             Rust::Bool => "r.bool()".to_string(),
             Rust::Raw => "Raw(r.rest())".to_string(),
-            Rust::Vec { bare: false, item } if !is_bare_struct(item) => "r.get()?".to_string(),
+            Rust::Vec { bare: false, item } if !is_bare_struct(item) => "r.vec()".to_string(),
             Rust::Vec { bare, item } => {
-                let id = if *bare { "" } else { "r.vector_id()?; " };
-                let bare = if is_bare_struct(item) { "bare_" } else { "" };
-                match id {
-                    "" => format!("r.{bare}elements()?"),
-                    id => format!("{{ {id}r.{bare}elements()? }}"),
+                let elements = if is_bare_struct(item) {
+                    "bare_elements"
+                } else {
+                    "elements"
+                };
+                match bare {
+                    true => format!("r.{elements}()"),
+                    false => format!("{{ r.vector_id()?; r.{elements}() }}"),
                 }
             }
             Rust::Struct { bare: true, .. } if boxed => "Box::new(r.get_bare()?)".to_string(),
@@ -309,6 +315,34 @@ impl Plan<'_> {
                 "r.get()?".to_string()
             }
         }
+    }
+
+    /// As `take`, for a value that is there if `bit` is set.
+    fn take_optional(&self, ty: &Rust, boxed: bool, bit: &Bit) -> String {
+        let present = test(bit);
+        let helper = match ty {
+            Rust::I32 => "opt_i32",
+            Rust::I64 => "opt_i64",
+            Rust::Str => "opt_string",
+            Rust::Bytes => "opt_bytes",
+            Rust::Vec { bare: false, item } if !is_bare_struct(item) => "opt_vec",
+            Rust::Struct { bare: false, .. } | Rust::Enum(_) if boxed => "opt_box",
+            Rust::Struct { bare: false, .. } | Rust::Enum(_) => "opt",
+            Rust::U32
+            | Rust::F64
+            | Rust::Int128
+            | Rust::Int256
+            | Rust::Bool
+            | Rust::Raw
+            | Rust::Query
+            | Rust::Response
+            | Rust::Vec { .. }
+            | Rust::Struct { .. } => {
+                let take = self.take(ty, boxed);
+                return format!("if {present} {{ Some({take}) }} else {{ None }}");
+            }
+        };
+        format!("r.{helper}({present})")
     }
 
     /// The statement that appends the value of `place`; `reference` if that is a reference.
@@ -378,7 +412,7 @@ fn constructor(plan: &Plan<'_>, i: usize, out: &mut String) {
     *out += decode_inline(plan, &type_name);
     line(
         out,
-        format_args!("    fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {{"),
+        format_args!("    fn read_bare(r: &mut Reader<'_>) -> Option<Self> {{"),
     );
     decode_fields(plan, i, out);
     *out += "    }\n}\n";
@@ -446,7 +480,7 @@ fn function(plan: &Plan<'_>, i: usize, out: &mut String) {
         ),
     );
     *out += other_inline(plan);
-    *out += "    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {\n";
+    *out += "    fn read(r: &mut Reader<'_>) -> Option<Self> {\n";
     line(
         out,
         format_args!(
@@ -457,7 +491,7 @@ fn function(plan: &Plan<'_>, i: usize, out: &mut String) {
     line(
         out,
         format_args!(
-            "            return Err(r.unknown(id, \"{}\"));\n        }}",
+            "            return r.unknown(id, \"{}\");\n        }}",
             d.name
         ),
     );
@@ -574,16 +608,12 @@ fn encode_fields(plan: &Plan<'_>, i: usize, out: &mut String, name: &str, id: Op
                     [] => *out += "        tl::put_u32(out, 0);\n",
                     [(test, bit)] => line(
                         out,
-                        format_args!(
-                            "        tl::put_u32(out, u32::from({test}) << {});",
-                            bit.bit
-                        ),
+                        format_args!("        tl::put_u32(out, {});", term(test, bit)),
                     ),
                     bits => {
                         *out += "        let mut flags = 0;\n";
                         for (test, bit) in bits {
-                            let term = format!("u32::from({test}) << {}", bit.bit);
-                            line(out, format_args!("        flags |= {term};"));
+                            line(out, format_args!("        flags |= {};", term(test, bit)));
                         }
                         *out += "        tl::put_u32(out, flags);\n";
                     }
@@ -621,7 +651,7 @@ fn decode_fields(plan: &Plan<'_>, i: usize, out: &mut String) {
             ""
         };
         *out += r;
-        line(out, format_args!("        Ok({})", item.name));
+        line(out, format_args!("        Some({})", item.name));
         return;
     }
     // Words that are read before any value stand in front; with others, or with groups, every
@@ -650,10 +680,10 @@ fn decode_fields(plan: &Plan<'_>, i: usize, out: &mut String) {
         }
     }
     if item.members.is_empty() {
-        line(out, format_args!("        Ok({})", item.name));
+        line(out, format_args!("        Some({})", item.name));
         return;
     }
-    line(out, format_args!("        Ok({} {{", item.name));
+    line(out, format_args!("        Some({} {{", item.name));
     for (m, member) in item.members.iter().enumerate() {
         let name = &member.name;
         let value = match &member.shape {
@@ -699,8 +729,20 @@ fn local<'a>(item: &'a Item<'_>, m: usize, part: Option<usize>) -> (&'a str, &'a
     }
 }
 
+/// Whether a bit is set in the word that was read.
 fn test(bit: &Bit) -> String {
-    format!("{} & 1 << {} != 0", bit.word, bit.bit)
+    match bit.bit {
+        0 => format!("{} & 1 != 0", bit.word),
+        n => format!("{} & 1 << {n} != 0", bit.word),
+    }
+}
+
+/// What a bit adds to the word that is written.
+fn term(test: &str, bit: &Bit) -> String {
+    match bit.bit {
+        0 => format!("u32::from({test})"),
+        n => format!("u32::from({test}) << {n}"),
+    }
 }
 
 fn member_value(plan: &Plan<'_>, i: usize, m: usize, part: Option<usize>, ty: &Rust) -> String {
@@ -708,12 +750,9 @@ fn member_value(plan: &Plan<'_>, i: usize, m: usize, part: Option<usize>, ty: &R
         None => plan.layout.boxed_members.contains(&(i, m)),
         Some(p) => plan.layout.boxed_parts.contains(&(i, m, p)),
     };
-    let take = plan.take(ty, boxed);
     match &plan.items[i].members[m].shape {
-        Shape::Plain(_) | Shape::Flag(_) => take,
-        Shape::Optional(bit, _) | Shape::Group(bit, _, _) => {
-            format!("if {} {{ Some({take}) }} else {{ None }}", test(bit))
-        }
+        Shape::Plain(_) | Shape::Flag(_) => plan.take(ty, boxed),
+        Shape::Optional(bit, _) | Shape::Group(bit, _, _) => plan.take_optional(ty, boxed, bit),
     }
 }
 
@@ -758,11 +797,11 @@ fn enumeration(plan: &Plan<'_>, type_name: &str, out: &mut String) {
         }
         let path = plan.path(i);
         let boxed = plan.layout.boxed_variants.contains(&i);
-        let value = format!("{path}::decode_bare(r)?");
         let (ty, value) = match boxed {
-            true => (format!("Box<{path}>"), format!("Box::new({value})")),
-            false => (path, value),
+            true => (format!("Box<{path}>"), "r.variant_box()?".to_string()),
+            false => (path.clone(), format!("{path}::read_bare(r)?")),
         };
+        let value = format!("{name}::{variant}({value})");
         line(out, format_args!("    {variant}({ty}),"));
         line(
             &mut encode,
@@ -770,7 +809,7 @@ fn enumeration(plan: &Plan<'_>, type_name: &str, out: &mut String) {
         );
         line(
             &mut decode,
-            format_args!("            {id:#010x} => {name}::{variant}({value}),"),
+            format_args!("            {id:#010x} => {value},"),
         );
     }
     *out += "}\n";
@@ -788,12 +827,12 @@ fn enumeration(plan: &Plan<'_>, type_name: &str, out: &mut String) {
         ),
     );
     *out += decode_inline(plan, type_name);
-    *out += "    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {\n";
-    *out += "        Ok(match r.u32() {\n";
+    *out += "    fn read(r: &mut Reader<'_>) -> Option<Self> {\n";
+    *out += "        Some(match r.u32() {\n";
     *out += &decode;
     line(
         out,
-        format_args!("            id => return Err(r.unknown(id, \"{type_name}\")),"),
+        format_args!("            id => return r.unknown(id, \"{type_name}\"),"),
     );
     *out += "        })\n    }\n}\n";
 }

@@ -163,7 +163,7 @@ impl<'a> Plan<'a> {
             }
         }
         let layout = layout::compute(&items, &types);
-        let hot = reachable(&items, &types, target);
+        let hot = reachable(&items, &types);
         Ok(Plan {
             target,
             layer: document.layer,
@@ -356,20 +356,10 @@ fn check_names(items: &[Item<'_>]) -> Result<(), String> {
     Ok(())
 }
 
-fn reachable<'a>(
-    items: &[Item<'a>],
-    types: &BTreeMap<&'a str, TypePlan>,
-    target: Target,
-) -> BTreeSet<&'a str> {
+fn reachable<'a>(items: &[Item<'a>], types: &BTreeMap<&'a str, TypePlan>) -> BTreeSet<&'a str> {
     let mut hot = BTreeSet::new();
-    let mut todo: Vec<&str> = match target {
-        Target::Mtproto => types.keys().copied().collect(),
-        Target::Api => types
-            .keys()
-            .copied()
-            .filter(|t| ROOTS.contains(t))
-            .collect(),
-    };
+    let all = types.keys().copied();
+    let mut todo: Vec<&str> = all.filter(|t| ROOTS.contains(t)).collect();
     while let Some(name) = todo.pop() {
         if !hot.insert(name) {
             continue;

@@ -2,6 +2,8 @@
 mod layer;
 mod prelude;
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod mtproto;
 
 pub use layer::LAYER;

@@ -30,12 +30,12 @@ pub mod types {
             self.server_public_key_fingerprints.encode(out);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(ResPq {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(ResPq {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 pq: r.bytes(),
-                server_public_key_fingerprints: r.get()?,
+                server_public_key_fingerprints: r.vec(),
             })
         }
     }
@@ -65,8 +65,8 @@ pub mod types {
             tl::put_raw(out, &self.new_nonce);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(PQInnerData {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(PQInnerData {
                 pq: r.bytes(),
                 p: r.bytes(),
                 q: r.bytes(),
@@ -111,8 +111,8 @@ pub mod types {
             tl::put_i32(out, self.dc);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(PQInnerDataDc {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(PQInnerDataDc {
                 pq: r.bytes(),
                 p: r.bytes(),
                 q: r.bytes(),
@@ -158,8 +158,8 @@ pub mod types {
             tl::put_i32(out, self.expires_in);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(PQInnerDataTemp {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(PQInnerDataTemp {
                 pq: r.bytes(),
                 p: r.bytes(),
                 q: r.bytes(),
@@ -207,8 +207,8 @@ pub mod types {
             tl::put_i32(out, self.expires_in);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(PQInnerDataTempDc {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(PQInnerDataTempDc {
                 pq: r.bytes(),
                 p: r.bytes(),
                 q: r.bytes(),
@@ -251,8 +251,8 @@ pub mod types {
             tl::put_i32(out, self.expires_at);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(BindAuthKeyInner {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(BindAuthKeyInner {
                 nonce: r.i64(),
                 temp_auth_key_id: r.i64(),
                 perm_auth_key_id: r.i64(),
@@ -281,8 +281,8 @@ pub mod types {
             tl::put_raw(out, &self.new_nonce_hash);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(ServerDhParamsFail {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(ServerDhParamsFail {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 new_nonce_hash: r.int128(),
@@ -309,8 +309,8 @@ pub mod types {
             tl::put_bytes(out, &self.encrypted_answer);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(ServerDhParamsOk {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(ServerDhParamsOk {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 encrypted_answer: r.bytes(),
@@ -343,8 +343,8 @@ pub mod types {
             tl::put_i32(out, self.server_time);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(ServerDhInnerData {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(ServerDhInnerData {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 g: r.i32(),
@@ -376,8 +376,8 @@ pub mod types {
             tl::put_bytes(out, &self.g_b);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(ClientDhInnerData {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(ClientDhInnerData {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 retry_id: r.i64(),
@@ -405,8 +405,8 @@ pub mod types {
             tl::put_raw(out, &self.new_nonce_hash1);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(DhGenOk {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(DhGenOk {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 new_nonce_hash1: r.int128(),
@@ -433,8 +433,8 @@ pub mod types {
             tl::put_raw(out, &self.new_nonce_hash2);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(DhGenRetry {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(DhGenRetry {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 new_nonce_hash2: r.int128(),
@@ -461,8 +461,8 @@ pub mod types {
             tl::put_raw(out, &self.new_nonce_hash3);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(DhGenFail {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(DhGenFail {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 new_nonce_hash3: r.int128(),
@@ -485,9 +485,9 @@ pub mod types {
             self.msg_ids.encode(out);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgsAck {
-                msg_ids: r.get()?,
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgsAck {
+                msg_ids: r.vec(),
             })
         }
     }
@@ -511,8 +511,8 @@ pub mod types {
             tl::put_i32(out, self.error_code);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(BadMsgNotification {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(BadMsgNotification {
                 bad_msg_id: r.i64(),
                 bad_msg_seqno: r.i32(),
                 error_code: r.i32(),
@@ -541,8 +541,8 @@ pub mod types {
             tl::put_i64(out, self.new_server_salt);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(BadServerSalt {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(BadServerSalt {
                 bad_msg_id: r.i64(),
                 bad_msg_seqno: r.i32(),
                 error_code: r.i32(),
@@ -566,9 +566,9 @@ pub mod types {
             self.msg_ids.encode(out);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgsStateReq {
-                msg_ids: r.get()?,
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgsStateReq {
+                msg_ids: r.vec(),
             })
         }
     }
@@ -590,8 +590,8 @@ pub mod types {
             tl::put_bytes(out, &self.info);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgsStateInfo {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgsStateInfo {
                 req_msg_id: r.i64(),
                 info: r.bytes(),
             })
@@ -615,9 +615,9 @@ pub mod types {
             tl::put_bytes(out, &self.info);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgsAllInfo {
-                msg_ids: r.get()?,
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgsAllInfo {
+                msg_ids: r.vec(),
                 info: r.bytes(),
             })
         }
@@ -644,8 +644,8 @@ pub mod types {
             tl::put_i32(out, self.status);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgDetailedInfo {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgDetailedInfo {
                 msg_id: r.i64(),
                 answer_msg_id: r.i64(),
                 bytes: r.i32(),
@@ -673,8 +673,8 @@ pub mod types {
             tl::put_i32(out, self.status);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgNewDetailedInfo {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgNewDetailedInfo {
                 answer_msg_id: r.i64(),
                 bytes: r.i32(),
                 status: r.i32(),
@@ -697,9 +697,9 @@ pub mod types {
             self.msg_ids.encode(out);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgResendReq {
-                msg_ids: r.get()?,
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgResendReq {
+                msg_ids: r.vec(),
             })
         }
     }
@@ -719,9 +719,9 @@ pub mod types {
             self.msg_ids.encode(out);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(MsgResendAnsReq {
-                msg_ids: r.get()?,
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(MsgResendAnsReq {
+                msg_ids: r.vec(),
             })
         }
     }
@@ -743,8 +743,8 @@ pub mod types {
             tl::put_bytes(out, self.error_message.as_bytes());
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(RpcError {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(RpcError {
                 error_code: r.i32(),
                 error_message: r.string(),
             })
@@ -770,8 +770,8 @@ pub mod types {
             tl::put_i32(out, self.bytes);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(RpcAnswerDropped {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(RpcAnswerDropped {
                 msg_id: r.i64(),
                 seq_no: r.i32(),
                 bytes: r.i32(),
@@ -798,8 +798,8 @@ pub mod types {
             tl::put_i64(out, self.salt);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(FutureSalt {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(FutureSalt {
                 valid_since: r.i32(),
                 valid_until: r.i32(),
                 salt: r.i64(),
@@ -827,11 +827,11 @@ pub mod types {
             for item in &self.salts { item.encode_bare(out); }
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(FutureSalts {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(FutureSalts {
                 req_msg_id: r.i64(),
                 now: r.i32(),
-                salts: r.bare_elements()?,
+                salts: r.bare_elements(),
             })
         }
     }
@@ -853,8 +853,8 @@ pub mod types {
             tl::put_i64(out, self.ping_id);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(Pong {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(Pong {
                 msg_id: r.i64(),
                 ping_id: r.i64(),
             })
@@ -876,8 +876,8 @@ pub mod types {
             tl::put_i64(out, self.session_id);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(DestroySessionOk {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(DestroySessionOk {
                 session_id: r.i64(),
             })
         }
@@ -898,8 +898,8 @@ pub mod types {
             tl::put_i64(out, self.session_id);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(DestroySessionNone {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(DestroySessionNone {
                 session_id: r.i64(),
             })
         }
@@ -924,8 +924,8 @@ pub mod types {
             tl::put_i64(out, self.server_salt);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(NewSessionCreated {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(NewSessionCreated {
                 first_msg_id: r.i64(),
                 unique_id: r.i64(),
                 server_salt: r.i64(),
@@ -952,8 +952,8 @@ pub mod types {
             tl::put_i32(out, self.max_wait);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(HttpWait {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(HttpWait {
                 max_delay: r.i32(),
                 wait_after: r.i32(),
                 max_wait: r.i32(),
@@ -978,8 +978,8 @@ pub mod types {
             tl::put_i32(out, self.port);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(IpPort {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(IpPort {
                 ipv4: r.i32(),
                 port: r.i32(),
             })
@@ -1005,8 +1005,8 @@ pub mod types {
             tl::put_bytes(out, &self.secret);
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(IpPortSecret {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(IpPortSecret {
                 ipv4: r.i32(),
                 port: r.i32(),
                 secret: r.bytes(),
@@ -1034,11 +1034,11 @@ pub mod types {
             for item in &self.ips { item.encode(out); }
         }
 
-        fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(AccessPointRule {
+        fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+            Some(AccessPointRule {
                 phone_prefix_rules: r.bytes(),
                 dc_id: r.i32(),
-                ips: r.elements()?,
+                ips: r.elements(),
             })
         }
     }
@@ -1068,11 +1068,11 @@ pub mod types {
                 for item in &self.rules { item.encode(out); }
             }
 
-            fn decode_bare(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Ok(ConfigSimple {
+            fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
+                Some(ConfigSimple {
                     date: r.i32(),
                     expires: r.i32(),
-                    rules: r.elements()?,
+                    rules: r.elements(),
                 })
             }
         }
@@ -1103,11 +1103,11 @@ pub mod enums {
     impl Decode for BadMsgNotification {
         const MIN_SIZE: usize = 20;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0xa7eff811 => BadMsgNotification::BadMsgNotification(types::BadMsgNotification::decode_bare(r)?),
-                0xedab447b => BadMsgNotification::BadServerSalt(types::BadServerSalt::decode_bare(r)?),
-                id => return Err(r.unknown(id, "BadMsgNotification")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0xa7eff811 => BadMsgNotification::BadMsgNotification(types::BadMsgNotification::read_bare(r)?),
+                0xedab447b => BadMsgNotification::BadServerSalt(types::BadServerSalt::read_bare(r)?),
+                id => return r.unknown(id, "BadMsgNotification"),
             })
         }
     }
@@ -1136,12 +1136,12 @@ pub mod enums {
     impl Decode for DestroyAuthKeyRes {
         const MIN_SIZE: usize = 4;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
                 0xf660e1d4 => DestroyAuthKeyRes::DestroyAuthKeyOk,
                 0x0a9f2259 => DestroyAuthKeyRes::DestroyAuthKeyNone,
                 0xea109b13 => DestroyAuthKeyRes::DestroyAuthKeyFail,
-                id => return Err(r.unknown(id, "DestroyAuthKeyRes")),
+                id => return r.unknown(id, "DestroyAuthKeyRes"),
             })
         }
     }
@@ -1165,11 +1165,11 @@ pub mod enums {
     impl Decode for DestroySessionRes {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0xe22045fc => DestroySessionRes::DestroySessionOk(types::DestroySessionOk::decode_bare(r)?),
-                0x62d350c9 => DestroySessionRes::DestroySessionNone(types::DestroySessionNone::decode_bare(r)?),
-                id => return Err(r.unknown(id, "DestroySessionRes")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0xe22045fc => DestroySessionRes::DestroySessionOk(types::DestroySessionOk::read_bare(r)?),
+                0x62d350c9 => DestroySessionRes::DestroySessionNone(types::DestroySessionNone::read_bare(r)?),
+                id => return r.unknown(id, "DestroySessionRes"),
             })
         }
     }
@@ -1193,11 +1193,11 @@ pub mod enums {
     impl Decode for IpPort {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0xd433ad73 => IpPort::IpPort(types::IpPort::decode_bare(r)?),
-                0x37982646 => IpPort::Secret(types::IpPortSecret::decode_bare(r)?),
-                id => return Err(r.unknown(id, "IpPort")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0xd433ad73 => IpPort::IpPort(types::IpPort::read_bare(r)?),
+                0x37982646 => IpPort::Secret(types::IpPortSecret::read_bare(r)?),
+                id => return r.unknown(id, "IpPort"),
             })
         }
     }
@@ -1221,11 +1221,11 @@ pub mod enums {
     impl Decode for MsgDetailedInfo {
         const MIN_SIZE: usize = 20;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0x276d3ec6 => MsgDetailedInfo::MsgDetailedInfo(types::MsgDetailedInfo::decode_bare(r)?),
-                0x809db6df => MsgDetailedInfo::MsgNewDetailedInfo(types::MsgNewDetailedInfo::decode_bare(r)?),
-                id => return Err(r.unknown(id, "MsgDetailedInfo")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0x276d3ec6 => MsgDetailedInfo::MsgDetailedInfo(types::MsgDetailedInfo::read_bare(r)?),
+                0x809db6df => MsgDetailedInfo::MsgNewDetailedInfo(types::MsgNewDetailedInfo::read_bare(r)?),
+                id => return r.unknown(id, "MsgDetailedInfo"),
             })
         }
     }
@@ -1249,11 +1249,11 @@ pub mod enums {
     impl Decode for MsgResendReq {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0x7d861a08 => MsgResendReq::MsgResendReq(types::MsgResendReq::decode_bare(r)?),
-                0x8610baeb => MsgResendReq::MsgResendAnsReq(types::MsgResendAnsReq::decode_bare(r)?),
-                id => return Err(r.unknown(id, "MsgResendReq")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0x7d861a08 => MsgResendReq::MsgResendReq(types::MsgResendReq::read_bare(r)?),
+                0x8610baeb => MsgResendReq::MsgResendAnsReq(types::MsgResendAnsReq::read_bare(r)?),
+                id => return r.unknown(id, "MsgResendReq"),
             })
         }
     }
@@ -1281,13 +1281,13 @@ pub mod enums {
     impl Decode for PQInnerData {
         const MIN_SIZE: usize = 80;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0x83c95aec => PQInnerData::PQInnerData(types::PQInnerData::decode_bare(r)?),
-                0xa9f55f95 => PQInnerData::Dc(types::PQInnerDataDc::decode_bare(r)?),
-                0x3c6a84d4 => PQInnerData::Temp(types::PQInnerDataTemp::decode_bare(r)?),
-                0x56fddf88 => PQInnerData::TempDc(types::PQInnerDataTempDc::decode_bare(r)?),
-                id => return Err(r.unknown(id, "P_Q_inner_data")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0x83c95aec => PQInnerData::PQInnerData(types::PQInnerData::read_bare(r)?),
+                0xa9f55f95 => PQInnerData::Dc(types::PQInnerDataDc::read_bare(r)?),
+                0x3c6a84d4 => PQInnerData::Temp(types::PQInnerDataTemp::read_bare(r)?),
+                0x56fddf88 => PQInnerData::TempDc(types::PQInnerDataTempDc::read_bare(r)?),
+                id => return r.unknown(id, "P_Q_inner_data"),
             })
         }
     }
@@ -1315,12 +1315,12 @@ pub mod enums {
     impl Decode for RpcDropAnswer {
         const MIN_SIZE: usize = 4;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
                 0x5e2ad36e => RpcDropAnswer::RpcAnswerUnknown,
                 0xcd78e586 => RpcDropAnswer::RpcAnswerDroppedRunning,
-                0xa43ad8b7 => RpcDropAnswer::RpcAnswerDropped(types::RpcAnswerDropped::decode_bare(r)?),
-                id => return Err(r.unknown(id, "RpcDropAnswer")),
+                0xa43ad8b7 => RpcDropAnswer::RpcAnswerDropped(types::RpcAnswerDropped::read_bare(r)?),
+                id => return r.unknown(id, "RpcDropAnswer"),
             })
         }
     }
@@ -1344,11 +1344,11 @@ pub mod enums {
     impl Decode for ServerDhParams {
         const MIN_SIZE: usize = 40;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0x79cb045d => ServerDhParams::Fail(types::ServerDhParamsFail::decode_bare(r)?),
-                0xd0e8075c => ServerDhParams::Ok(types::ServerDhParamsOk::decode_bare(r)?),
-                id => return Err(r.unknown(id, "Server_DH_Params")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0x79cb045d => ServerDhParams::Fail(types::ServerDhParamsFail::read_bare(r)?),
+                0xd0e8075c => ServerDhParams::Ok(types::ServerDhParamsOk::read_bare(r)?),
+                id => return r.unknown(id, "Server_DH_Params"),
             })
         }
     }
@@ -1374,12 +1374,12 @@ pub mod enums {
     impl Decode for SetClientDhParamsAnswer {
         const MIN_SIZE: usize = 52;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(match r.u32() {
-                0x3bcbf734 => SetClientDhParamsAnswer::DhGenOk(types::DhGenOk::decode_bare(r)?),
-                0x46dc1fb9 => SetClientDhParamsAnswer::DhGenRetry(types::DhGenRetry::decode_bare(r)?),
-                0xa69dae02 => SetClientDhParamsAnswer::DhGenFail(types::DhGenFail::decode_bare(r)?),
-                id => return Err(r.unknown(id, "Set_client_DH_params_answer")),
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
+            Some(match r.u32() {
+                0x3bcbf734 => SetClientDhParamsAnswer::DhGenOk(types::DhGenOk::read_bare(r)?),
+                0x46dc1fb9 => SetClientDhParamsAnswer::DhGenRetry(types::DhGenRetry::read_bare(r)?),
+                0xa69dae02 => SetClientDhParamsAnswer::DhGenFail(types::DhGenFail::read_bare(r)?),
+                id => return r.unknown(id, "Set_client_DH_params_answer"),
             })
         }
     }
@@ -1413,12 +1413,12 @@ pub mod functions {
     impl Decode for ReqPq {
         const MIN_SIZE: usize = 20;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0x60469778 {
-                return Err(r.unknown(id, "req_pq"));
+                return r.unknown(id, "req_pq");
             }
-            Ok(ReqPq {
+            Some(ReqPq {
                 nonce: r.int128(),
             })
         }
@@ -1447,12 +1447,12 @@ pub mod functions {
     impl Decode for ReqPqMulti {
         const MIN_SIZE: usize = 20;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xbe7e8ef1 {
-                return Err(r.unknown(id, "req_pq_multi"));
+                return r.unknown(id, "req_pq_multi");
             }
-            Ok(ReqPqMulti {
+            Some(ReqPqMulti {
                 nonce: r.int128(),
             })
         }
@@ -1491,12 +1491,12 @@ pub mod functions {
     impl Decode for ReqDhParams {
         const MIN_SIZE: usize = 56;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xd712e4be {
-                return Err(r.unknown(id, "req_DH_params"));
+                return r.unknown(id, "req_DH_params");
             }
-            Ok(ReqDhParams {
+            Some(ReqDhParams {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 p: r.bytes(),
@@ -1534,12 +1534,12 @@ pub mod functions {
     impl Decode for SetClientDhParams {
         const MIN_SIZE: usize = 40;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xf5045f1f {
-                return Err(r.unknown(id, "set_client_DH_params"));
+                return r.unknown(id, "set_client_DH_params");
             }
-            Ok(SetClientDhParams {
+            Some(SetClientDhParams {
                 nonce: r.int128(),
                 server_nonce: r.int128(),
                 encrypted_data: r.bytes(),
@@ -1567,12 +1567,12 @@ pub mod functions {
     impl Decode for DestroyAuthKey {
         const MIN_SIZE: usize = 4;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xd1435160 {
-                return Err(r.unknown(id, "destroy_auth_key"));
+                return r.unknown(id, "destroy_auth_key");
             }
-            Ok(DestroyAuthKey)
+            Some(DestroyAuthKey)
         }
     }
 
@@ -1599,12 +1599,12 @@ pub mod functions {
     impl Decode for RpcDropAnswer {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0x58e4a740 {
-                return Err(r.unknown(id, "rpc_drop_answer"));
+                return r.unknown(id, "rpc_drop_answer");
             }
-            Ok(RpcDropAnswer {
+            Some(RpcDropAnswer {
                 req_msg_id: r.i64(),
             })
         }
@@ -1633,12 +1633,12 @@ pub mod functions {
     impl Decode for GetFutureSalts {
         const MIN_SIZE: usize = 8;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xb921bd04 {
-                return Err(r.unknown(id, "get_future_salts"));
+                return r.unknown(id, "get_future_salts");
             }
-            Ok(GetFutureSalts {
+            Some(GetFutureSalts {
                 num: r.i32(),
             })
         }
@@ -1667,12 +1667,12 @@ pub mod functions {
     impl Decode for Ping {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0x7abe77ec {
-                return Err(r.unknown(id, "ping"));
+                return r.unknown(id, "ping");
             }
-            Ok(Ping {
+            Some(Ping {
                 ping_id: r.i64(),
             })
         }
@@ -1703,12 +1703,12 @@ pub mod functions {
     impl Decode for PingDelayDisconnect {
         const MIN_SIZE: usize = 16;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xf3427b8c {
-                return Err(r.unknown(id, "ping_delay_disconnect"));
+                return r.unknown(id, "ping_delay_disconnect");
             }
-            Ok(PingDelayDisconnect {
+            Some(PingDelayDisconnect {
                 ping_id: r.i64(),
                 disconnect_delay: r.i32(),
             })
@@ -1738,12 +1738,12 @@ pub mod functions {
     impl Decode for DestroySession {
         const MIN_SIZE: usize = 12;
 
-        fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        fn read(r: &mut Reader<'_>) -> Option<Self> {
             let id = r.u32();
             if id != 0xe7512126 {
-                return Err(r.unknown(id, "destroy_session"));
+                return r.unknown(id, "destroy_session");
             }
-            Ok(DestroySession {
+            Some(DestroySession {
                 session_id: r.i64(),
             })
         }

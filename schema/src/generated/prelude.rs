@@ -7,7 +7,6 @@ pub(super) use core::fmt;
 
 pub(super) use bytes::Bytes;
 
-pub(super) use crate::error::DecodeError;
 pub(super) use crate::raw::Raw;
 pub(super) use crate::reader::Reader;
 pub(super) use crate::string::Str;
