@@ -231,7 +231,8 @@ impl Codec {
     }
 
     /// Appends one packet to `out`: a head, exactly `len` bytes that `fill` appends, and what
-    /// follows them; `fill` is lent the generator. A client's first bytes come with its first packet, in one piece.
+    /// follows them. `fill` is lent the generator. A client's first bytes come with its first
+    /// packet, in one piece.
     ///
     /// `len` is a multiple of four. `quick_ack` asks the server for a quick ack; it is ignored at
     /// a server and in full framing, which cannot ask.

@@ -5,9 +5,7 @@
 
 use std::sync::OnceLock;
 
-use mtproto_proto::crypto::{
-    AesKeyIv, AuthKey, RsaPrivateKey, ige_decrypt, ige_encrypt, tmp_aes,
-};
+use mtproto_proto::crypto::{AesKeyIv, AuthKey, RsaPrivateKey, ige_decrypt, ige_encrypt, tmp_aes};
 use mtproto_proto::handshake::{
     ClientHandshake, PlainMessage, ServerHandshake, Step, client, server,
 };
@@ -53,7 +51,13 @@ enum Mode {
     Sealed,
 }
 
-const MODES: [Mode; 5] = [Mode::Packet, Mode::Body, Mode::Edit, Mode::EditSealed, Mode::Sealed];
+const MODES: [Mode; 5] = [
+    Mode::Packet,
+    Mode::Body,
+    Mode::Edit,
+    Mode::EditSealed,
+    Mode::Sealed,
+];
 
 /// Input: which answer, how to make it, and the bytes for that.
 pub fn handshake_client(data: &[u8]) {
@@ -78,11 +82,17 @@ pub fn handshake_client(data: &[u8]) {
     // What follows is real, in case the forged message was good enough to go on.
     let follow = transcript.answers.iter().skip(at + 1).map(Vec::as_slice);
     for answer in [&forged[..]].into_iter().chain(follow) {
-        assert!(handshake.query().len() > 20, "a client that goes on has something to say");
+        assert!(
+            handshake.query().len() > 20,
+            "a client that goes on has something to say"
+        );
         handshake = match handshake.handle(START, answer, &mut rng) {
             Ok(Step::Continue(next)) => next,
             Ok(Step::Complete(complete)) => {
-                assert!(complete.key == transcript.key, "a key that the server does not have");
+                assert!(
+                    complete.key == transcript.key,
+                    "a key that the server does not have"
+                );
                 return;
             }
             Err(error) => {
@@ -96,7 +106,10 @@ pub fn handshake_client(data: &[u8]) {
 impl Transcript {
     fn client(&self) -> (ClientHandshake, Rng) {
         let mut rng = Rng::from_seed([2; 32]);
-        (ClientHandshake::new(self.config.clone(), START, &mut rng), rng)
+        (
+            ClientHandshake::new(self.config.clone(), START, &mut rng),
+            rng,
+        )
     }
 
     fn forge(&self, at: usize, mode: Mode, mut input: Input<'_>) -> Vec<u8> {
@@ -140,13 +153,23 @@ fn transcript() -> &'static Transcript {
             server_nonce: [0; 16],
             key: AuthKey::from_bytes(&[0; 256]),
         };
-        let config = server::Config { keys: vec![private.clone()], dc: Some(DC) };
+        let config = server::Config {
+            keys: vec![private.clone()],
+            dc: Some(DC),
+        };
         let (mut server, mut server_rng) = (ServerHandshake::new(START), Rng::from_seed([3; 32]));
         let (mut client, mut rng) = transcript.client();
         for at in 0..3 {
             let question = client.query().to_vec();
             let (next, reply) = server
-                .handle(&config, START, &question, MsgId(1), &mut |_| false, &mut server_rng)
+                .handle(
+                    &config,
+                    START,
+                    &question,
+                    MsgId(1),
+                    &mut |_| false,
+                    &mut server_rng,
+                )
                 .expect("a real question");
             server = next;
             let answer = reply.packet.expect("every question is answered");
@@ -172,8 +195,10 @@ impl Transcript {
     fn look_inside(&mut self, key: &RsaPrivateKey, question: &[u8], answer: &[u8]) {
         let body = |packet| PlainMessage::read(packet).expect("a plain message").body;
         let question: functions::ReqDhParams = decode(&body(question));
-        let opened = key.decrypt_inner(&question.encrypted_data).expect("for this key");
-        let inner: types::PQInnerDataDc = decode(&Bytes::copy_from_slice(opened.as_bytes()));
+        let opened = key
+            .decrypt_inner(&question.encrypted_data)
+            .expect("for this key");
+        let inner: types::PQInnerDataDc = decode(&Bytes::copy_from_slice(opened.data()));
         let enums::ServerDhParams::Ok(params) = decode(&body(answer)) else {
             panic!("the server agrees");
         };
@@ -201,18 +226,36 @@ pub(super) fn seeds() -> Vec<Seed> {
         seeds.push((format!("{at}-body"), [&[step, 1], &packet[20..]].concat()));
         seeds.push((format!("{at}-edit"), vec![step, 2, 1, 0, 30, 0, 0x55]));
         seeds.push((format!("{at}-cut"), vec![step, 2, 0, 1 | 8 << 2]));
-        seeds.push((format!("{at}-longer"), vec![step, 2, 0, 2 | 4 << 2, 1, 2, 3, 4]));
+        seeds.push((
+            format!("{at}-longer"),
+            vec![step, 2, 0, 2 | 4 << 2, 1, 2, 3, 4],
+        ));
     }
     seeds.push(("1-sealed".into(), [&[5, 4], &transcript.inner[..]].concat()));
     for at in [4, 36, 40, 44, 302, 560, 600] {
         let [low, high] = u16::to_le_bytes(at);
-        seeds.push((format!("1-sealed-edit-{at}"), vec![5, 3, 1, 0, low, high, 0]));
+        seeds.push((
+            format!("1-sealed-edit-{at}"),
+            vec![5, 3, 1, 0, low, high, 0],
+        ));
     }
     let (nonce, server_nonce) = (transcript.nonce, transcript.server_nonce);
     let new_nonce_hash = [0; 16];
-    let fail = types::ServerDhParamsFail { nonce, server_nonce, new_nonce_hash };
-    let retry = types::DhGenRetry { nonce, server_nonce, new_nonce_hash2: new_nonce_hash };
-    let failed = types::DhGenFail { nonce, server_nonce, new_nonce_hash3: new_nonce_hash };
+    let fail = types::ServerDhParamsFail {
+        nonce,
+        server_nonce,
+        new_nonce_hash,
+    };
+    let retry = types::DhGenRetry {
+        nonce,
+        server_nonce,
+        new_nonce_hash2: new_nonce_hash,
+    };
+    let failed = types::DhGenFail {
+        nonce,
+        server_nonce,
+        new_nonce_hash3: new_nonce_hash,
+    };
     for (name, step, body) in [
         ("1-fail", 5, fail.to_bytes()),
         ("2-retry", 15, retry.to_bytes()),
@@ -235,6 +278,9 @@ pub(super) fn words() -> Vec<(&'static str, Vec<u8>)> {
         word::<types::DhGenOk>(),
         word::<types::DhGenRetry>(),
         word::<types::DhGenFail>(),
-        (functions::ReqPqMulti::NAME, functions::ReqPqMulti::ID.to_le_bytes().to_vec()),
+        (
+            functions::ReqPqMulti::NAME,
+            functions::ReqPqMulti::ID.to_le_bytes().to_vec(),
+        ),
     ]
 }

@@ -30,9 +30,21 @@ pub type Seed = (String, Vec<u8>);
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "codec", run: codec, seeds: codec::seeds },
-    Target { name: "handshake_client", run: handshake_client, seeds: handshake_client::seeds },
-    Target { name: "session_plain", run: session_plain, seeds: session_plain::seeds },
+    Target {
+        name: "codec",
+        run: codec,
+        seeds: codec::seeds,
+    },
+    Target {
+        name: "handshake_client",
+        run: handshake_client,
+        seeds: handshake_client::seeds,
+    },
+    Target {
+        name: "session_plain",
+        run: session_plain,
+        seeds: session_plain::seeds,
+    },
 ];
 
 /// What fuzzers do not guess: words that mean something, in libFuzzer's format.
