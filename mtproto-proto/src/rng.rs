@@ -16,18 +16,41 @@ use rand_core::{CryptoRng, SeedableRng, TryCryptoRng, TryRng};
 ///
 /// It is not `Clone`: two machines with one stream of randomness would share their nonces.
 /// Its state is zeroised on drop.
-pub struct Rng(ChaCha20Rng);
+pub struct Rng {
+    stream: ChaCha20Rng,
+    /// Bytes that tests want to come first, the last one at the beginning.
+    #[cfg(feature = "testing")]
+    script: alloc::vec::Vec<u8>,
+}
 
 impl Rng {
     /// A generator from a seed. Outside of tests the seed comes from the operating system and is
     /// used once.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Rng(ChaCha20Rng::from_seed(seed))
+        Self::new(ChaCha20Rng::from_seed(seed))
     }
 
     /// A generator seeded from another one.
     pub fn from_rng(source: &mut impl CryptoRng) -> Self {
-        Rng(ChaCha20Rng::from_rng(source))
+        Self::new(ChaCha20Rng::from_rng(source))
+    }
+
+    fn new(stream: ChaCha20Rng) -> Self {
+        Rng {
+            stream,
+            #[cfg(feature = "testing")]
+            script: alloc::vec::Vec::new(),
+        }
+    }
+
+    /// A generator that gives `script` first and random bytes of a fixed seed afterwards: for
+    /// known answers, which fix what should be random.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn scripted(script: &[u8]) -> Self {
+        let mut rng = Self::from_seed([0; 32]);
+        rng.script = script.iter().rev().copied().collect();
+        rng
     }
 
     /// `N` random bytes.
@@ -48,15 +71,22 @@ impl TryRng for Rng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.0.try_next_u32()
+        self.stream.try_next_u32()
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0.try_next_u64()
+        self.stream.try_next_u64()
     }
 
     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
-        self.0.try_fill_bytes(dst)
+        #[cfg(feature = "testing")]
+        let dst = {
+            let scripted = dst.len().min(self.script.len());
+            let (first, rest) = dst.split_at_mut(scripted);
+            first.fill_with(|| self.script.pop().unwrap_or_default());
+            rest
+        };
+        self.stream.try_fill_bytes(dst)
     }
 }
 

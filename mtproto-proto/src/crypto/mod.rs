@@ -1,1 +1,25 @@
-//! Under construction.
+//! Cryptography: pure functions over bytes.
+//!
+//! Does: AES in the two modes the protocol uses, key derivation, RSA, Diffie–Hellman, factoring.
+//! In and out: bytes, keys, an [`Rng`](crate::Rng) where something must be random.
+//! Must not know: messages, sessions, time, policy; it holds no state between calls.
+//! Spec: "Mobile Protocol: Detailed Description", "Creating an Authorization Key".
+
+pub mod aes;
+pub mod auth_key;
+mod bytes;
+pub mod dh;
+pub mod factor;
+mod hash;
+pub mod kdf;
+pub mod rsa;
+mod rsa_pad;
+
+pub use aes::{AesKeyIv, Ctr, UnalignedLength, ige_decrypt, ige_encrypt};
+pub use auth_key::AuthKey;
+pub(crate) use bytes::{ct_eq, part};
+pub use factor::{FactorError, factor};
+pub(crate) use hash::{sha1, sha256};
+pub use kdf::v1;
+pub use kdf::{Direction, MsgKey, aes_key_iv, msg_key, tmp_aes};
+pub use rsa::{RsaError, RsaPrivateKey, RsaPublicKey};

@@ -1,0 +1,12 @@
+//! Starts a data centre on loopback, makes a key, calls, gets an update, comes back.
+//!
+//! ```sh
+//! cargo run -p mtproto-async-std --example quickstart
+//! ```
+
+#[path = "../../mtproto-driver/examples/shared/quickstart.rs"]
+mod quickstart;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    async_std::task::block_on(quickstart::run(mtproto_async_std::AsyncStd))
+}

@@ -1,0 +1,348 @@
+//! The user's handle over one connection.
+//!
+//! Does: [`Connection`]: connect, call (typed, by name with JSON, raw), subscribe to updates,
+//! close, and resume what an ended stream left.
+//! In: methods and their arguments. Out: answers, updates, typed errors; all bounded in time.
+//! Must not know: which runtime it runs on once its task is spawned.
+//! Spec: "Invoking API methods".
+
+mod config;
+mod error;
+mod inbox;
+#[cfg(feature = "json")]
+mod json;
+mod reply;
+mod task;
+mod updates;
+mod watched;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mtproto_proto::connection::{self as proto, ClientConnection, KeyState};
+use mtproto_proto::session::SendOptions;
+use mtproto_schema::{Decode, Function};
+
+pub use config::{Config, Start, Suspended};
+pub use error::{CloseReason, ConnectError, Error};
+pub use updates::{Gap, Incoming, Update, Updates};
+
+use inbox::Inbox;
+use reply::reply;
+use task::{Command, Shared, Status, Task};
+use updates::Subscribers;
+use watched::Watched;
+
+use crate::{Clock, Driver, Runtime, entropy};
+
+/// A connection to one data centre.
+///
+/// A handle: clone it freely. One task owns the stream and always reads it, so a call inside a
+/// loop over [`updates`](Connection::updates) is answered however slow the loop is. The
+/// connection ends when [`close`](Connection::close) is called, when the stream ends, or when the
+/// last handle and the last call in flight are gone.
+///
+/// Dropping a call's future cancels the call. All calls end: with the answer, an error of the
+/// server, or an [`Error`] that says whether the request may have been executed.
+#[derive(Clone)]
+pub struct Connection(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    #[cfg(feature = "json")]
+    schema: Option<Arc<mtproto_schema::Schema>>,
+}
+
+/// How a connection ended, and what is left of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Closed {
+    /// Why.
+    pub reason: CloseReason,
+    /// For [`Start::Resume`], so that the session goes on over another stream. Only the first who
+    /// asks gets it.
+    pub suspended: Option<Suspended>,
+}
+
+impl Connection {
+    /// Connects over TCP.
+    ///
+    /// With [`Start::NewKey`] it returns when the key is made; with a key or a session at hand, as
+    /// soon as requests can be sent, which needs no word from the server.
+    ///
+    /// # Errors
+    /// The address does not answer, the configuration is wrong, or the handshake failed. What is
+    /// to be resumed is handed back.
+    pub async fn connect<R: Runtime>(
+        runtime: &R,
+        to: SocketAddr,
+        config: Config,
+        start: Start,
+    ) -> Result<Self, ConnectError> {
+        let after = config.connect_timeout;
+        let error = match within(runtime, after, runtime.connect(to)).await {
+            Some(Ok(stream)) => return Self::over(runtime, stream, config, start).await,
+            Some(Err(error)) => Error::Connect {
+                to,
+                error: Arc::new(error),
+            },
+            None => Error::ConnectTimedOut { to, after },
+        };
+        Err(ConnectError {
+            error,
+            retry: Some(start),
+        })
+    }
+
+    /// Connects over a stream that is open already, for instance through a proxy.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or the handshake failed. What is to be resumed is handed back.
+    pub async fn over<R: Runtime>(
+        runtime: &R,
+        stream: R::Stream,
+        config: Config,
+        start: Start,
+    ) -> Result<Self, ConnectError> {
+        let rng = match entropy::rng() {
+            Ok(rng) => rng,
+            Err(e) => {
+                return Err(ConnectError {
+                    error: Error::Entropy(Arc::new(e)),
+                    retry: Some(start),
+                });
+            }
+        };
+        let mut status = Status::default();
+        let mut fresh = true;
+        let mut clock = Clock::system(runtime.now());
+        let start = match start {
+            Start::NewKey => proto::Start::NewKey,
+            Start::Key(key) => {
+                status.key = Some(key.clone());
+                status.ready = true;
+                proto::Start::Key(key)
+            }
+            Start::Resume(suspended) => {
+                clock = suspended.clock;
+                status.key = suspended.machine.key_state().cloned();
+                status.ready = status.key.is_some();
+                fresh = status.key.is_none();
+                proto::Start::Resume(suspended.machine)
+            }
+        };
+        let now = clock.time(runtime.now());
+        let machine = match ClientConnection::new(config.client.clone(), start, rng, now) {
+            Ok(machine) => machine,
+            Err(e) => {
+                return Err(ConnectError {
+                    error: Error::Config(e),
+                    retry: None,
+                });
+            }
+        };
+        let shared = Arc::new(Shared {
+            inbox: Inbox::new(config.command_queue),
+            status: Watched::new(status),
+            subscribers: Subscribers::new(config.update_queue),
+        });
+        let driver = Driver::new(machine, stream, runtime.clone(), clock);
+        let patience = config.close_timeout;
+        let task = Task::new(driver, runtime.clone(), shared.clone(), fresh, patience);
+        runtime.spawn(task.run());
+        let connection = Connection(Arc::new(Handle {
+            shared,
+            #[cfg(feature = "json")]
+            schema: config.schema,
+        }));
+        connection.ready().await
+    }
+
+    /// Waits until requests can be sent. What happens to the stream after that is for those who
+    /// send them.
+    async fn ready(self) -> Result<Self, ConnectError> {
+        let status = &self.0.shared.status;
+        let ended = status.wait(|status| {
+            if status.ready {
+                return Some(None);
+            }
+            let reason = status.ended.clone()?;
+            Some(Some((reason, status.suspended.take())))
+        });
+        match ended.await {
+            None => Ok(self),
+            Some((reason, suspended)) => Err(ConnectError {
+                error: Error::Closed(reason),
+                retry: suspended.map(Start::Resume),
+            }),
+        }
+    }
+
+    /// Returns when the server has proved that it has the key: one round trip after a
+    /// [`connect`](Connection::connect) with a stored key.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the stream ended before that.
+    pub async fn connected(&self) -> Result<(), Error> {
+        let proved = self.0.shared.status.wait(|status| {
+            let ended = status
+                .ended
+                .clone()
+                .map(|reason| Err(Error::Closed(reason)));
+            ended.or(status.proved.then_some(Ok(())))
+        });
+        proved.await
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Rpc`] is the server's own.
+    pub fn invoke<F: Function>(
+        &self,
+        method: &F,
+    ) -> impl Future<Output = Result<F::Response, Error>> + Send + use<F> {
+        self.invoke_with(method, SendOptions::default())
+    }
+
+    /// [`invoke`](Connection::invoke) with a deadline and other options of its own.
+    ///
+    /// # Errors
+    /// As for [`invoke`](Connection::invoke).
+    pub fn invoke_with<F: Function>(
+        &self,
+        method: &F,
+        mut options: SendOptions,
+    ) -> impl Future<Output = Result<F::Response, Error>> + Send + use<F> {
+        options.idempotent |= F::IDEMPOTENT;
+        let answer = self.invoke_raw(method.to_bytes(), options);
+        async move {
+            let body = answer.await?;
+            F::Response::from_bytes(&body).map_err(|error| Error::Decode {
+                method: F::NAME,
+                error,
+            })
+        }
+    }
+
+    /// Sends a body as it is and returns the answer's: the boxed result, uncompressed.
+    ///
+    /// # Errors
+    /// As for [`invoke`](Connection::invoke).
+    pub fn invoke_raw(
+        &self,
+        body: Bytes,
+        options: SendOptions,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
+        // The handle goes with the call: dropping the others does not cut it off.
+        let connection = self.clone();
+        async move {
+            let (reply, answer) = reply();
+            let shared = &connection.0.shared;
+            let command = Command::Send {
+                body,
+                options,
+                reply,
+            };
+            shared.inbox.send(command).await.map_err(Error::Closed)?;
+            let mut call = Call {
+                shared,
+                answer,
+                done: false,
+            };
+            let result = call.answer.wait().await;
+            call.done = true;
+            result
+        }
+    }
+
+    /// What the server sends unasked, from now on.
+    pub fn updates(&self) -> Updates {
+        self.0.shared.subscribers.subscribe()
+    }
+
+    /// The key and what belongs to it, as of now, to be kept: see [`KeyFile`](crate::KeyFile).
+    /// `None` while a resumed handshake is still at work.
+    pub fn key_state(&self) -> Option<KeyState> {
+        self.0.shared.status.with(|status| status.key.clone())
+    }
+
+    /// Writes what is queued, closes the stream and returns when that is done. Calls still in
+    /// flight fail; await them first if their answers matter.
+    pub async fn close(&self) {
+        self.0.shared.inbox.send_now(Command::Close);
+        let ended = self
+            .0
+            .shared
+            .status
+            .wait(|status| status.ended.as_ref().map(drop));
+        ended.await;
+    }
+
+    /// Returns when the connection has ended, with the reason and with what is needed to resume.
+    pub async fn closed(&self) -> Closed {
+        let ended = self.0.shared.status.wait(|status| {
+            let reason = status.ended.clone()?;
+            let suspended = status.suspended.take();
+            Some(Closed { reason, suspended })
+        });
+        ended.await
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, ended) = self.0.shared.status.with(|status| {
+            let key = status.key.as_ref().map(KeyState::auth_key_id);
+            (key, status.ended.clone())
+        });
+        f.debug_struct("Connection")
+            .field("key", &key)
+            .field("ended", &ended)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.inbox.send_now(Command::Close);
+    }
+}
+
+/// A call in flight; dropped before its answer, it is cancelled.
+struct Call<'a> {
+    shared: &'a Shared,
+    answer: reply::Answer,
+    done: bool,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let gone = self.answer.gone();
+            self.shared.inbox.send_now(Command::Cancel(gone));
+        }
+    }
+}
+
+/// `None` if the future was not ready in time.
+async fn within<R: Runtime, T>(
+    runtime: &R,
+    time: Duration,
+    future: impl Future<Output = io::Result<T>>,
+) -> Option<io::Result<T>> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(runtime.sleep_until(runtime.now() + time));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}

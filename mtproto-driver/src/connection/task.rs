@@ -1,0 +1,306 @@
+//! The task that owns a connection.
+//!
+//! Does: [`Task`]: takes commands, drives the machine, hands answers to their futures and updates
+//! to their queues. It always reads; nothing that a user does or leaves undone stops it.
+//! In: commands, the driver's events. Out: answers, updates, the connection's status.
+//! Must not know: runtimes, TL.
+//! Spec: none; the protocol is the machine's.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mtproto_proto::connection::{self, ClientConnection, ClientEvent, KeyState};
+use mtproto_proto::session::SendOptions;
+use mtproto_proto::{Fate, Machine, RequestError, RequestId};
+
+use super::config::Suspended;
+use super::error::{CloseReason, Error};
+use super::inbox::Inbox;
+use super::reply::{Gone, Reply};
+use super::updates::Subscribers;
+use super::watched::Watched;
+use crate::trace::trace;
+use crate::{Driver, Runtime, StreamError};
+
+/// Events and commands in one go before other tasks are let in.
+const STEPS_PER_POLL: usize = 256;
+
+/// What handles ask for.
+pub(crate) enum Command {
+    Send {
+        body: Bytes,
+        options: SendOptions,
+        reply: Reply,
+    },
+    Cancel(Gone),
+    Close,
+}
+
+/// What the handles and the task share.
+pub(crate) struct Shared {
+    pub(crate) inbox: Inbox<Command, CloseReason>,
+    pub(crate) status: Watched<Status>,
+    pub(crate) subscribers: Subscribers,
+}
+
+/// How the connection is.
+#[derive(Default)]
+pub(crate) struct Status {
+    /// There is a key, and requests can be sent.
+    pub(crate) ready: bool,
+    /// The server has shown that it has the key.
+    pub(crate) proved: bool,
+    pub(crate) key: Option<KeyState>,
+    pub(crate) ended: Option<CloseReason>,
+    pub(crate) suspended: Option<Suspended>,
+}
+
+/// Everything that belongs to the stream, owned by one future.
+pub(crate) struct Task<R: Runtime> {
+    driver: Driver<ClientConnection, R>,
+    runtime: R,
+    shared: Arc<Shared>,
+    replies: BTreeMap<RequestId, Reply>,
+    /// The server has not yet said that the session is new, and it is: nothing can be missing.
+    fresh: bool,
+    closing: Closing<R>,
+    close_timeout: Duration,
+}
+
+enum Closing<R: Runtime> {
+    No,
+    /// The machine was told; what is queued is written until then.
+    Flushing(Pin<Box<R::Sleep>>),
+    /// The stream is on its way down.
+    Down,
+}
+
+impl<R: Runtime> Task<R> {
+    pub(crate) fn new(
+        driver: Driver<ClientConnection, R>,
+        runtime: R,
+        shared: Arc<Shared>,
+        fresh: bool,
+        close_timeout: Duration,
+    ) -> Self {
+        Task {
+            driver,
+            runtime,
+            shared,
+            replies: BTreeMap::new(),
+            fresh,
+            closing: Closing::No,
+            close_timeout,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        // Should the runtime drop this future, nobody is left waiting.
+        let _guard = Guard(self.shared.clone());
+        let reason = poll_fn(|cx| self.poll(cx)).await;
+        self.finish(reason);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        for _ in 0..STEPS_PER_POLL {
+            for command in self.shared.inbox.take(cx) {
+                self.command(command);
+            }
+            match self.driver.poll_next(cx) {
+                Poll::Ready(Ok(Some(event))) => self.event(event),
+                Poll::Ready(Ok(None)) => return Poll::Ready(CloseReason::Requested),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.reason(error)),
+                Poll::Pending if self.is_flushed(cx) => {
+                    self.closing = Closing::Down;
+                    self.driver.close();
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn reason(&self, error: StreamError<connection::Error>) -> CloseReason {
+        match error {
+            // Whatever the stream does while it is being closed, it was closed.
+            _ if !matches!(self.closing, Closing::No) => CloseReason::Requested,
+            StreamError::Io(e) => CloseReason::Io(e),
+            StreamError::Machine(e) if *e == connection::Error::Eof => CloseReason::Peer,
+            StreamError::Machine(e) => CloseReason::Protocol(e),
+        }
+    }
+
+    /// Whether the stream is to be closed now: all is written, or patience is at its end.
+    fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+        let Closing::Flushing(patience) = &mut self.closing else {
+            return false;
+        };
+        // A handshake that no request waits for is not worth finishing.
+        let machine = self.driver.machine();
+        let drained = machine.is_drained() || machine.queued_bytes() == 0;
+        (drained && self.driver.is_flushed()) || patience.as_mut().poll(cx).is_ready()
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.driver.now();
+        let machine = self.driver.machine();
+        match command {
+            Command::Send {
+                body,
+                options,
+                reply,
+            } => {
+                if let Closing::Flushing(_) | Closing::Down = self.closing {
+                    reply.set(Err(Error::Closed(CloseReason::Requested)));
+                    return;
+                }
+                let len = body.len();
+                match machine.send(now, body, &options) {
+                    Ok(id) => {
+                        trace!(request = id.0, len = len, "send");
+                        reply.taken_as(id);
+                        self.replies.insert(id, reply);
+                    }
+                    Err(e) => reply.set(Err(Error::Send(e))),
+                }
+            }
+            Command::Cancel(gone) => {
+                if let Some(id) = gone.id()
+                    && self.replies.remove(&id).is_some()
+                {
+                    trace!(request = id.0, "cancel");
+                    machine.cancel(now, id);
+                }
+            }
+            Command::Close => {
+                if let Closing::No = self.closing {
+                    machine.close();
+                    let until = self.runtime.now() + self.close_timeout;
+                    self.closing = Closing::Flushing(Box::pin(self.runtime.sleep_until(until)));
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: ClientEvent) {
+        match event {
+            ClientEvent::KeyCreated(key) | ClientEvent::KeyStateChanged(key) => {
+                trace!(key = key.auth_key_id().0, "key");
+                self.shared.status.update(|status| status.key = Some(key));
+            }
+            ClientEvent::Connected => {
+                trace!("connected");
+                self.shared.status.update(|status| {
+                    status.ready = true;
+                    status.proved = true;
+                });
+            }
+            ClientEvent::Response { id, body } => {
+                trace!(request = id.0, len = body.len(), "response");
+                self.answer(id, Ok(body));
+            }
+            ClientEvent::Failed { id, error } => {
+                trace!(request = id.0, "failed");
+                self.answer(id, Err(request_error(error)));
+            }
+            ClientEvent::Update { body } => {
+                trace!(len = body.len(), "update");
+                self.shared.subscribers.update(&body);
+            }
+            ClientEvent::SessionRenewed { .. } => {
+                trace!("session renewed");
+                if !std::mem::take(&mut self.fresh) {
+                    self.shared.subscribers.session_renewed();
+                }
+            }
+            ClientEvent::Acked { id } => trace!(request = id.0, "acked"),
+            ClientEvent::ClockCorrected { by } => trace!(seconds = by, "clock corrected"),
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, result: Result<Bytes, Error>) {
+        if let Some(reply) = self.replies.remove(&id) {
+            reply.set(result);
+        }
+    }
+
+    /// Tells everybody that it is over, and what is known of their requests.
+    fn finish(mut self, reason: CloseReason) {
+        let now = self.driver.now();
+        let machine = self.driver.machine();
+        // Nobody will wait for these when the session is resumed, so it must not send them again.
+        for id in self.replies.keys() {
+            machine.cancel(now, *id);
+        }
+        while let Some(event) = self.driver.machine().poll_event() {
+            if let ClientEvent::Failed {
+                id,
+                error: RequestError::Cancelled(fate),
+            } = event
+            {
+                let reason = reason.clone();
+                self.answer(id, Err(Error::Cut { fate, reason }));
+            } else {
+                self.event(event);
+            }
+        }
+        for reply in std::mem::take(&mut self.replies).into_values() {
+            reply.set(Err(Error::Cut {
+                fate: Fate::MaybeExecuted,
+                reason: reason.clone(),
+            }));
+        }
+        let (machine, clock) = self.driver.into_parts();
+        let suspended = Suspended {
+            machine: machine.suspend(),
+            clock,
+        };
+        end(&self.shared, reason, Some(suspended));
+    }
+}
+
+/// Ends the connection for its handles, once.
+fn end(shared: &Shared, reason: CloseReason, suspended: Option<Suspended>) {
+    let Some(left) = shared.inbox.close(reason.clone()) else {
+        return;
+    };
+    for command in left {
+        if let Command::Send { reply, .. } = command {
+            reply.set(Err(Error::Cut {
+                fate: Fate::NotSent,
+                reason: reason.clone(),
+            }));
+        }
+    }
+    shared.status.update(|status| {
+        status.ended = Some(reason);
+        status.suspended = suspended;
+    });
+    shared.subscribers.end();
+}
+
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        end(&self.0, CloseReason::Aborted, None);
+    }
+}
+
+fn request_error(error: RequestError) -> Error {
+    match error {
+        RequestError::Rpc(e) => Error::Rpc(e),
+        RequestError::TimedOut(fate) => Error::TimedOut(fate),
+        RequestError::Cancelled(fate) | RequestError::Lost(fate) => Error::Lost(fate),
+        RequestError::BadAnswer => Error::BadAnswer,
+        _ => Error::Lost(Fate::MaybeExecuted),
+    }
+}

@@ -1,0 +1,284 @@
+//! A key's state in a file.
+//!
+//! Does: [`KeyFile`]: readable by its owner only, replaced atomically, locked while it is open,
+//! because two processes with one key get it destroyed (`AUTH_KEY_DUPLICATED`).
+//! In: a `KeyState`. Out: the same, after a restart. The calls block, as files do: a few
+//! milliseconds for the disk.
+//! Must not know: what is in a `KeyState`; its bytes carry their own version.
+//! Spec: none.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::{error, fmt};
+
+use mtproto_proto::connection::{KeyState, KeyStateError};
+use zeroize::Zeroizing;
+
+/// A key's state is a few kilobytes (the key, 64 salts); whatever is larger is some other file.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// A file for one key, locked until this is dropped.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mtproto_driver::{KeyFile, Start};
+///
+/// let file = KeyFile::open("account.key")?;
+/// let start = match file.load()? {
+///     Some(key) => Start::Key(key),
+///     None => Start::NewKey,
+/// };
+/// // … connect, and when done:
+/// # let key: mtproto_driver::KeyState = unimplemented!();
+/// file.save(&key)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+    /// A file of its own: replacing the key file would replace what is locked.
+    _lock: File,
+}
+
+impl KeyFile {
+    /// Takes the lock `<path>.lock`. The key file itself need not exist yet, its folder must.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Locked`] when somebody else has it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, KeyFileError> {
+        let path = path.into();
+        let failed = io_error("lock", &path);
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .open(beside(&path, ".lock"))
+            .map_err(&failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(KeyFile { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(KeyFileError::Locked { path }),
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
+    }
+
+    /// Where the key is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The key; `None` when there is no file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds something else.
+    pub fn load(&self) -> Result<Option<KeyState>, KeyFileError> {
+        let failed = io_error("read", &self.path);
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.take(MAX_SIZE)
+            .read_to_end(&mut bytes)
+            .map_err(&failed)?;
+        match KeyState::from_bytes(&bytes) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(KeyFileError::Content {
+                path: self.path.clone(),
+                error,
+            }),
+        }
+    }
+
+    /// Replaces the file: after a crash at any moment it holds the old key or the new one.
+    ///
+    /// # Errors
+    /// When the disk or the permissions say so; the old file is still there then.
+    pub fn save(&self, key: &KeyState) -> Result<(), KeyFileError> {
+        self.replace(&key.to_bytes())
+            .map_err(io_error("write", &self.path))
+    }
+
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        let temporary = beside(&self.path, ".tmp");
+        // What a crash left behind may be readable by others.
+        match fs::remove_file(&temporary) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = private().create_new(true).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &self.path)?;
+        sync_folder(&self.path)
+    }
+}
+
+/// Why a key file is of no use.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// Somebody else has it open.
+    Locked {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// It is there, and it is not a key.
+    Content {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeyStateError,
+    },
+    /// The operating system refused.
+    Io {
+        /// What was tried: `"lock"`, `"read"` or `"write"`.
+        action: &'static str,
+        /// The key file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyFileError::Locked { path } => write!(
+                f,
+                "the key file {} is in use by another process: one key serves one process at a time",
+                path.display()
+            ),
+            KeyFileError::Content { path, error } => write!(
+                f,
+                "{} does not hold a key: {error}; name another file, or delete it to make a new key",
+                path.display()
+            ),
+            KeyFileError::Io {
+                action,
+                path,
+                error,
+            } => write!(
+                f,
+                "cannot {action} the key file {}: {error}",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl error::Error for KeyFileError {}
+
+fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> KeyFileError + use<> {
+    let path = path.to_owned();
+    move |error| KeyFileError::Io {
+        action,
+        path: path.clone(),
+        error,
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Options for a file that only its owner may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes a rename last over a loss of power.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            Some(_) | None => Path::new("."),
+        };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is gone at the end of the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let unique = format!("mtproto-key-file-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(unique);
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_private() {
+        let folder = Folder::new("replace");
+        let path = folder.0.join("a.key");
+        let file = KeyFile::open(&path).unwrap();
+        fs::write(beside(&path, ".tmp"), "left by a crash").unwrap();
+        for content in [&b"first"[..], b"2nd"] {
+            file.replace(content).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+        #[cfg(unix)]
+        for path in [&path, &beside(&path, ".lock")] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+        assert!(!beside(&path, ".tmp").exists());
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let folder = Folder::new("lock");
+        let path = folder.0.join("a.key");
+        let first = KeyFile::open(&path).unwrap();
+        assert!(matches!(
+            KeyFile::open(&path),
+            Err(KeyFileError::Locked { .. })
+        ));
+        drop(first);
+        KeyFile::open(&path).unwrap();
+    }
+
+    #[test]
+    fn no_file_is_no_key_and_another_file_is_an_error() {
+        let folder = Folder::new("content");
+        let path = folder.0.join("a.key");
+        let file = KeyFile::open(&path).unwrap();
+        assert!(file.load().unwrap().is_none());
+
+        for content in [&b""[..], b"hello", &[0; 100_000]] {
+            fs::write(&path, content).unwrap();
+            let Err(KeyFileError::Content { .. }) = file.load() else {
+                panic!("{} bytes were taken for a key", content.len());
+            };
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = KeyFile::open("/nowhere/at/all/a.key").unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all/a.key"));
+    }
+}

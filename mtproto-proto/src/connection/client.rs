@@ -1,0 +1,909 @@
+//! A client's stream: handshake, temporary key, calls.
+//!
+//! Does: creates or takes a key, binds a temporary one, runs one session over the stream.
+//! In: bytes, requests, the time. Out: bytes, [`ClientEvent`]s, the next deadline.
+//! Must not know: sockets, other streams, the API's methods.
+//! Spec: "Creating an Authorization Key"; "Perfect Forward Secrecy"; "Calling API methods".
+//!
+//! ```text
+//! new key:     [permanent handshake] -> session -> calls
+//! stored key:                           session -> ping, calls
+//! with pfs:    .. -> temporary handshake -> session -> bind -> calls
+//! resumed:     the handshake's last query again, or the session with what waits
+//! ```
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mtproto_schema::{Decode, DecodeError, Function};
+use rand_core::Rng as _;
+
+use crate::connection::{Error, InitParams, KeyState, Start, Suspended};
+use crate::crypto::RsaPublicKey;
+use crate::crypto::dh::PrimeHash;
+use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
+use crate::handshake::{self, ClientHandshake, Complete, Step};
+use crate::ids::{DcId, MsgId, RequestId};
+use crate::machine::Machine;
+use crate::rng::Rng;
+use crate::session::{
+    self, BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session,
+    compressed, packet,
+};
+use crate::time::Time;
+use crate::transport::{self, Codec, Frame, Framing, Obfuscation};
+
+/// Answers to calls on an old temporary key are awaited so long before the new one is used.
+const SWITCH_WITHIN: Duration = Duration::from_secs(10);
+/// A temporary key with less than this left is not taken into a new stream.
+const LEAST_LEFT: Duration = Duration::from_secs(60);
+/// Primes that are remembered; a server has one.
+const MAX_GOOD_PRIMES: usize = 8;
+/// `boolTrue`, the answer to a successful binding.
+const BOOL_TRUE: u32 = 0x9972_75b5;
+
+/// How a client connects.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The DC on the other end, as the handshake names it: plus 10,000 for test servers, negative
+    /// for media only.
+    pub dc: DcId,
+    /// How packets are delimited. [`Framing::Intermediate`].
+    pub framing: Framing,
+    /// Hides the framing behind AES-CTR. None.
+    pub obfuscation: Option<Obfuscation>,
+    /// The server's RSA keys; one of them has to be the server's.
+    pub public_keys: Vec<RsaPublicKey>,
+    /// Perfect forward secrecy: calls travel under temporary keys of this lifetime, between 1
+    /// minute and 24 hours. None.
+    pub pfs: Option<Duration>,
+    /// What to say of the application; without it calls go out as they are. None.
+    pub init: Option<InitParams>,
+    /// How long a handshake may take on one stream, and how long a stored key may go unanswered:
+    /// 10 s.
+    pub handshake_timeout: Duration,
+    /// Timers and bounds of the session.
+    pub session: session::Config,
+}
+
+impl ClientConfig {
+    /// The defaults, for this DC and these keys.
+    pub fn new(dc: DcId, public_keys: Vec<RsaPublicKey>) -> Self {
+        ClientConfig {
+            dc,
+            framing: Framing::Intermediate,
+            obfuscation: None,
+            public_keys,
+            pfs: None,
+            init: None,
+            handshake_timeout: Duration::from_secs(10),
+            session: session::Config::default(),
+        }
+    }
+}
+
+/// Why a connection cannot begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The framing cannot be used like this.
+    Transport(transport::Error),
+    /// A handshake needs at least one public key of the server.
+    NoPublicKey,
+    /// The key belongs to another DC.
+    WrongDc {
+        /// The key's.
+        key: DcId,
+        /// The configuration's.
+        config: DcId,
+    },
+    /// The lifetime of temporary keys is out of range.
+    PfsLifetime {
+        /// Seconds.
+        got: u64,
+        /// Seconds.
+        min: u64,
+        /// Seconds.
+        max: u64,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(error) => error.fmt(f),
+            Self::NoPublicKey => {
+                f.write_str("no public key is configured; add the server's RSA key")
+            }
+            Self::WrongDc { key, config } => {
+                write!(
+                    f,
+                    "the key belongs to DC {key}, the connection goes to DC {config}"
+                )
+            }
+            Self::PfsLifetime { got, min, max } => {
+                write!(f, "temporary keys live {min} to {max} seconds, not {got}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// What a client's connection tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// A permanent key was made. Store it: it is the login.
+    KeyCreated(KeyState),
+    /// Salts or the server's time changed; what is stored of the permanent key is out of date.
+    KeyStateChanged(KeyState),
+    /// The server has proved that it has the key; a temporary key is bound.
+    Connected,
+    /// The answer to a request.
+    Response {
+        /// As given by [`ClientConnection::send`].
+        id: RequestId,
+        /// The boxed result.
+        body: Bytes,
+    },
+    /// A request ended without an answer.
+    Failed {
+        /// As given by [`ClientConnection::send`].
+        id: RequestId,
+        /// Why, and what is known of its fate.
+        error: RequestError,
+    },
+    /// The server has the request.
+    Acked {
+        /// As given by [`ClientConnection::send`].
+        id: RequestId,
+    },
+    /// An update, raw, or any other object that the protocol does not know.
+    Update {
+        /// The boxed object.
+        body: Bytes,
+    },
+    /// The server has a new session for us: updates may have been missed.
+    SessionRenewed {
+        /// Messages with smaller ids are unknown to the server.
+        first_msg_id: MsgId,
+        /// The server's name for the event.
+        unique_id: i64,
+    },
+    /// The server's time differs from what was believed by more than half a minute.
+    ClockCorrected {
+        /// Seconds, positive when the server is ahead of what was believed.
+        by: i64,
+    },
+}
+
+/// A request that remembers the type of its answer.
+pub struct Call<F> {
+    id: RequestId,
+    function: PhantomData<fn() -> F>,
+}
+
+impl<F: Function> Call<F> {
+    /// The request's id, which its events carry.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The answer from the body of [`ClientEvent::Response`].
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the body is no such answer, for example in another layer.
+    pub fn decode(&self, body: &Bytes) -> Result<F::Response, DecodeError> {
+        F::Response::from_bytes(body)
+    }
+}
+
+impl<F> Clone for Call<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Call<F> {}
+
+impl<F> fmt::Debug for Call<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({})", self.id)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Permanent,
+    Temporary,
+}
+
+/// A handshake on its way.
+#[derive(Debug)]
+pub(crate) struct Running {
+    handshake: ClientHandshake,
+    purpose: Purpose,
+    /// Its query has to be sent, for the first time or again.
+    unsent: bool,
+}
+
+/// A client's end of one stream. Its contract is [`Machine`]'s.
+pub struct ClientConnection {
+    config: Arc<ClientConfig>,
+    rng: Rng,
+    codec: Codec,
+    perm: Option<KeyState>,
+    temp: Option<KeyState>,
+    handshake: Option<Running>,
+    session: Option<Session>,
+    /// What waits while there is no session.
+    waiting: Pending,
+    /// The request that binds the temporary key.
+    binding: Option<RequestId>,
+    /// A new temporary key that replaces the session's at this time at the latest.
+    switch: Option<(KeyState, Time)>,
+    /// When the temporary key has to be replaced.
+    renew_at: Option<Time>,
+    /// Unknown primes of the server that were tested, so that none is tested twice.
+    good_primes: Vec<PrimeHash>,
+    connected: bool,
+    events: VecDeque<ClientEvent>,
+    error: Option<Error>,
+    closing: bool,
+    latest: Time,
+    stats: Stats,
+}
+
+impl ClientConnection {
+    /// A connection over a stream that was just opened.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration contradicts itself or the key.
+    pub fn new(
+        config: Arc<ClientConfig>,
+        start: Start,
+        mut rng: Rng,
+        now: Time,
+    ) -> Result<Self, ConfigError> {
+        const PFS_MIN: u64 = 60;
+        const PFS_MAX: u64 = 86_400;
+
+        if let Some(lifetime) = config.pfs
+            && !(PFS_MIN..=PFS_MAX).contains(&lifetime.as_secs())
+        {
+            let got = lifetime.as_secs();
+            return Err(ConfigError::PfsLifetime {
+                got,
+                min: PFS_MIN,
+                max: PFS_MAX,
+            });
+        }
+        let codec = Codec::client(config.framing, config.obfuscation.clone(), &mut rng)
+            .map_err(ConfigError::Transport)?;
+        let rest = match start {
+            Start::NewKey => Suspended::default(),
+            Start::Key(state) => Suspended {
+                perm: Some(state),
+                ..Suspended::default()
+            },
+            Start::Resume(rest) => *rest,
+        };
+        if let Some(key) = &rest.perm
+            && key.dc != config.dc
+        {
+            return Err(ConfigError::WrongDc {
+                key: key.dc,
+                config: config.dc,
+            });
+        }
+        let needs_handshake = rest.perm.is_none() || config.pfs.is_some();
+        if needs_handshake && config.public_keys.is_empty() {
+            return Err(ConfigError::NoPublicKey);
+        }
+        let mut connection = ClientConnection {
+            config,
+            rng,
+            codec,
+            perm: rest.perm,
+            temp: rest.temp,
+            handshake: rest.handshake,
+            session: rest.session,
+            waiting: rest.waiting,
+            binding: None,
+            switch: None,
+            renew_at: None,
+            good_primes: rest.good_primes,
+            connected: false,
+            events: VecDeque::new(),
+            error: None,
+            closing: false,
+            latest: now,
+            stats: Stats::default(),
+        };
+        connection.begin(now);
+        Ok(connection)
+    }
+
+    /// Goes on from what is there: a handshake, a session, a key, or nothing.
+    fn begin(&mut self, now: Time) {
+        if self
+            .temp
+            .as_ref()
+            .is_some_and(|temp| temp.expires_within(now, LEAST_LEFT))
+            || self.config.pfs.is_none() != self.temp.is_none()
+        {
+            self.drop_session();
+            self.temp = None;
+        }
+        if let Some(running) = &mut self.handshake {
+            running.unsent = true;
+            running.handshake.restart_deadline(now);
+            return;
+        }
+        if let Some(session) = &mut self.session {
+            session.stream_opened(now);
+            session.probe(now, self.config.handshake_timeout);
+            self.renew_at = self.temp.as_ref().and_then(KeyState::renew_at);
+            self.drain_session();
+            return;
+        }
+        match (&self.perm, &self.temp, self.config.pfs) {
+            (None, _, _) => self.start_handshake(now, Purpose::Permanent),
+            (Some(_), None, Some(_)) => self.start_handshake(now, Purpose::Temporary),
+            (Some(_), Some(temp), Some(_)) => {
+                let key = temp.clone();
+                self.start_session(now, &key, false);
+            }
+            (Some(perm), _, None) => {
+                let key = perm.clone();
+                self.start_session(now, &key, false);
+                if let Some(session) = &mut self.session {
+                    session.probe(now, self.config.handshake_timeout);
+                }
+            }
+        }
+    }
+
+    fn start_handshake(&mut self, now: Time, purpose: Purpose) {
+        let expires_in = match (purpose, self.config.pfs) {
+            (Purpose::Temporary, Some(lifetime)) => {
+                Some(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX))
+            }
+            (Purpose::Temporary | Purpose::Permanent, _) => None,
+        };
+        let config = handshake::client::Config {
+            keys: self.config.public_keys.clone(),
+            dc: self.config.dc,
+            expires_in,
+            timeout: self.config.handshake_timeout,
+            good_primes: self.good_primes.clone(),
+        };
+        let handshake = ClientHandshake::new(config, now, &mut self.rng);
+        self.handshake = Some(Running {
+            handshake,
+            purpose,
+            unsent: true,
+        });
+    }
+
+    fn handle_handshake(&mut self, now: Time, packet: &[u8]) -> Result<(), Error> {
+        let Some(Running {
+            handshake, purpose, ..
+        }) = self.handshake.take()
+        else {
+            return Err(PeerMisbehaved::PlainPacket.into());
+        };
+        match handshake.handle(now, packet, &mut self.rng)? {
+            Step::Continue(handshake) => {
+                self.handshake = Some(Running {
+                    handshake,
+                    purpose,
+                    unsent: true,
+                });
+            }
+            Step::Complete(complete) => self.key_complete(now, purpose, &complete),
+        }
+        Ok(())
+    }
+
+    fn key_complete(&mut self, now: Time, purpose: Purpose, complete: &Complete) {
+        let key = KeyState::created(complete, self.config.dc);
+        if let Some(prime) = complete.good_prime
+            && self.good_primes.len() < MAX_GOOD_PRIMES
+        {
+            self.good_primes.push(prime);
+        }
+        match purpose {
+            Purpose::Permanent => {
+                self.perm = Some(key.clone());
+                self.events.push_back(ClientEvent::KeyCreated(key.clone()));
+                if self.config.pfs.is_some() {
+                    self.start_handshake(now, Purpose::Temporary);
+                } else {
+                    self.start_session(now, &key, true);
+                    self.now_connected();
+                }
+            }
+            Purpose::Temporary if self.session.is_some() => {
+                // Calls on the old key get some time to be answered.
+                self.switch = Some((key, now + SWITCH_WITHIN));
+                if let Some(pending) = self.session.as_mut().and_then(Session::pending_mut) {
+                    pending.hold = true;
+                }
+                self.switch_if_ready(now);
+            }
+            Purpose::Temporary => {
+                self.temp = Some(key.clone());
+                self.start_session(now, &key, true);
+            }
+        }
+    }
+
+    /// Moves to the new temporary key once the old one has no more answers to come.
+    fn switch_if_ready(&mut self, now: Time) {
+        let idle = self
+            .session
+            .as_ref()
+            .and_then(Session::pending)
+            .is_none_or(|p| !p.any_written());
+        if let Some((key, _)) = self.switch.take_if(|(_, until)| idle || *until <= now) {
+            self.drop_session();
+            self.temp = Some(key.clone());
+            self.start_session(now, &key, true);
+        }
+    }
+
+    /// Starts a session for what waits. `fresh`: the key was just made, so the server's time is
+    /// known; a temporary one has to be bound first.
+    fn start_session(&mut self, now: Time, key: &KeyState, fresh: bool) {
+        let start = ClientStart {
+            key: key.key.clone(),
+            salts: key.salts.clone(),
+            time_offset: key.time_offset,
+            time_synced: fresh,
+            init: self.config.init.as_ref().map(InitParams::prefix),
+        };
+        let waiting = core::mem::take(&mut self.waiting);
+        let mut session = Session::client_with(
+            start,
+            waiting,
+            self.config.session.clone(),
+            now,
+            &mut self.rng,
+        );
+        session.stream_opened(now);
+        if key.expires_at.is_some()
+            && let Some(perm) = &self.perm
+        {
+            let request = BindRequest {
+                perm: perm.key.clone(),
+                temp_auth_key_id: key.auth_key_id(),
+                nonce: self.rng.next_u64().cast_signed(),
+                expires_at: i32::try_from(key.expires_at.unwrap_or(0)).unwrap_or(i32::MAX),
+            };
+            let options = SendOptions::default()
+                .deadline(self.config.handshake_timeout)
+                .idempotent();
+            self.binding = session.bind(now, request, &options).ok();
+            self.renew_at = key.renew_at();
+        }
+        self.session = Some(session);
+        self.drain_session();
+    }
+
+    /// Ends the session; what it had waits for the next one.
+    fn drop_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.stats = *session.stats();
+            self.waiting = session.into_pending();
+        }
+        if let Some(id) = self.binding.take() {
+            self.waiting.take(id);
+        }
+        self.waiting.hold = false;
+    }
+
+    fn now_connected(&mut self) {
+        if !core::mem::replace(&mut self.connected, true) {
+            self.events.push_back(ClientEvent::Connected);
+        }
+    }
+
+    fn handle_packet(&mut self, now: Time, packet: BytesMut) -> Result<(), Error> {
+        match packet::auth_key_id(&packet) {
+            Some(0) => self.handle_handshake(now, &packet),
+            Some(_) => {
+                let Some(session) = &mut self.session else {
+                    return Err(PeerMisbehaved::EncryptedBeforeKey.into());
+                };
+                session.handle_packet(now, packet, &mut self.rng)?;
+                if self.binding.is_none() {
+                    self.now_connected();
+                }
+                let drained = self.drain_session();
+                self.switch_if_ready(now);
+                drained.map_or(Ok(()), Err)
+            }
+            None => Err(PeerMisbehaved::BadPacket.into()),
+        }
+    }
+
+    fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Error> {
+        match frame {
+            Frame::Packet {
+                data,
+                quick_ack: false,
+            } => self.handle_packet(now, data),
+            Frame::Packet {
+                quick_ack: true, ..
+            } => Err(PeerMisbehaved::UnexpectedFrame.into()),
+            Frame::QuickAck(token) => {
+                if let Some(session) = &mut self.session {
+                    session.handle_quick_ack(token);
+                }
+                self.drain_session().map_or(Ok(()), Err)
+            }
+            Frame::Status(code) => {
+                if code == -404 && self.temp.is_some() {
+                    // Only the temporary key is doubted.
+                    self.drop_session();
+                    self.temp = None;
+                    self.switch = None;
+                }
+                Err(Error::Status { code })
+            }
+        }
+    }
+
+    /// Takes the session's events; returns the error if binding failed.
+    fn drain_session(&mut self) -> Option<Error> {
+        while let Some(event) = self.session.as_mut().and_then(Session::poll_event) {
+            let event = match event {
+                SessionEvent::Response { id, body } if Some(id) == self.binding => {
+                    if body.first_chunk() != Some(&BOOL_TRUE.to_le_bytes()) {
+                        return Some(Error::BindRefused(RequestError::BadAnswer));
+                    }
+                    self.binding = None;
+                    if let Some(pending) = self.session.as_mut().and_then(Session::pending_mut) {
+                        pending.hold = false;
+                    }
+                    self.now_connected();
+                    continue;
+                }
+                SessionEvent::Failed { id, error } if Some(id) == self.binding => {
+                    self.binding = None;
+                    return Some(Error::BindRefused(error));
+                }
+                SessionEvent::Acked { id } if Some(id) == self.binding => continue,
+                SessionEvent::Response { id, body } => ClientEvent::Response { id, body },
+                SessionEvent::Failed { id, error } => ClientEvent::Failed { id, error },
+                SessionEvent::Acked { id } => ClientEvent::Acked { id },
+                SessionEvent::Update { body } => ClientEvent::Update { body },
+                SessionEvent::SessionRenewed {
+                    first_msg_id,
+                    unique_id,
+                } => ClientEvent::SessionRenewed {
+                    first_msg_id,
+                    unique_id,
+                },
+                SessionEvent::ClockCorrected { by } => ClientEvent::ClockCorrected { by },
+                SessionEvent::KeyStateChanged => match self.learn_key_state() {
+                    Some(state) => ClientEvent::KeyStateChanged(state),
+                    None => continue,
+                },
+                // A server's.
+                SessionEvent::Request { .. }
+                | SessionEvent::Dropped { .. }
+                | SessionEvent::DisconnectAfter { .. }
+                | SessionEvent::DestroySession { .. }
+                | SessionEvent::DestroyAuthKey { .. } => continue,
+            };
+            self.events.push_back(event);
+        }
+        None
+    }
+
+    /// Takes over what the session learnt; returns the permanent key's state if it changed.
+    fn learn_key_state(&mut self) -> Option<KeyState> {
+        let (salts, time_offset) = self.session.as_ref()?.learnt()?;
+        if let Some(temp) = &mut self.temp {
+            temp.salts = salts;
+            temp.time_offset = time_offset;
+            // The permanent key has salts of its own, but the same server and clock.
+            let perm = self.perm.as_mut()?;
+            let moved = core::mem::replace(&mut perm.time_offset, time_offset) != time_offset;
+            return moved.then(|| perm.clone());
+        }
+        let perm = self.perm.as_mut()?;
+        perm.salts = salts;
+        perm.time_offset = time_offset;
+        Some(perm.clone())
+    }
+
+    /// Submits a request: a boxed function of the API or of the protocol, in whole 32-bit words.
+    /// It leaves when the stream has room and a key is there.
+    ///
+    /// # Errors
+    /// [`SendError`] if it cannot be sent at all; nothing was queued then.
+    pub fn send(
+        &mut self,
+        now: Time,
+        body: Bytes,
+        options: &SendOptions,
+    ) -> Result<RequestId, SendError> {
+        let now = self.forward(now);
+        if self.closing || self.error.is_some() {
+            return Err(SendError::Ended);
+        }
+        match &mut self.session {
+            Some(session) => session.send(now, body, options),
+            None => {
+                let config = &self.config.session;
+                self.waiting
+                    .add(now, compressed(body, config), options, config)
+            }
+        }
+    }
+
+    /// Submits a typed request.
+    ///
+    /// # Errors
+    /// As [`ClientConnection::send`].
+    pub fn call<F: Function>(
+        &mut self,
+        now: Time,
+        function: &F,
+        options: &SendOptions,
+    ) -> Result<Call<F>, SendError> {
+        let mut options = options.clone();
+        options.idempotent |= F::IDEMPOTENT;
+        let id = self.send(now, function.to_bytes(), &options)?;
+        Ok(Call {
+            id,
+            function: PhantomData,
+        })
+    }
+
+    /// Ends a request: it is not sent, or the server is told that its answer is not wanted.
+    /// [`ClientEvent::Failed`] tells its fate.
+    pub fn cancel(&mut self, now: Time, id: RequestId) {
+        let now = self.forward(now);
+        match &mut self.session {
+            Some(session) => session.cancel(now, id),
+            None => {
+                if let Some(request) = self.waiting.take(id) {
+                    let error = RequestError::Cancelled(request.fate());
+                    self.events.push_back(ClientEvent::Failed { id, error });
+                }
+            }
+        }
+        if let Some(error) = self.drain_session() {
+            self.fail(error);
+        }
+    }
+
+    /// Closes in good order: no new requests are taken, what waits is still written. Write until
+    /// [`ClientConnection::is_drained`], then close the stream.
+    pub fn close(&mut self) {
+        self.closing = true;
+        if let Some(session) = &mut self.session {
+            session.flush_acks();
+        }
+    }
+
+    /// After [`ClientConnection::close`]: whether everything was handed to `poll_transmit`.
+    pub fn is_drained(&self) -> bool {
+        self.error.is_some()
+            || (self.handshake.is_none()
+                && self
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| !session.wants_to_send()))
+    }
+
+    /// Bytes of requests that have not been written.
+    pub fn queued_bytes(&self) -> usize {
+        self.session
+            .as_ref()
+            .map_or_else(|| self.waiting.queued_bytes(), Session::queued_bytes)
+    }
+
+    /// Whether the server has proved that it has the key.
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// The permanent key as it is known now.
+    pub fn key_state(&self) -> Option<&KeyState> {
+        self.perm.as_ref()
+    }
+
+    /// What was dropped or repaired in the session of this stream.
+    pub fn stats(&self) -> &Stats {
+        self.session.as_ref().map_or(&self.stats, Session::stats)
+    }
+
+    /// What outlives the stream: keys, the session, what waits. Valid at any time, also after an
+    /// error. Take the events first.
+    pub fn suspend(mut self) -> Box<Suspended> {
+        if let Some(session) = &mut self.session {
+            session.stream_closed();
+        }
+        if self.binding.is_some() || self.switch.is_some() {
+            // A half-bound key is not worth keeping.
+            self.drop_session();
+            self.temp = None;
+        }
+        if self.error.is_some()
+            && matches!(self.error, Some(Error::Handshake(_) | Error::Status { .. }))
+        {
+            self.handshake = None;
+        }
+        let handshake = self
+            .handshake
+            .filter(|running| running.purpose == Purpose::Permanent || self.session.is_none());
+        Box::new(Suspended {
+            perm: self.perm,
+            temp: self.temp,
+            handshake,
+            session: self.session,
+            waiting: self.waiting,
+            good_primes: self.good_primes,
+        })
+    }
+
+    fn forward(&mut self, now: Time) -> Time {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.error.get_or_insert(error).clone()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    fn handle_deadlines(&mut self, now: Time) -> Result<(), Error> {
+        while let Some(id) = self.waiting.expired(now) {
+            let fate = self
+                .waiting
+                .take(id)
+                .map_or(Fate::NotSent, |request| request.fate());
+            let error = RequestError::TimedOut(fate);
+            self.events.push_back(ClientEvent::Failed { id, error });
+        }
+        if let Some(running) = &self.handshake {
+            running.handshake.handle_timeout(now)?;
+        }
+        if let Some(session) = &mut self.session {
+            let silent = session.handle_timeout(now);
+            let refused = self.drain_session();
+            silent.map_err(|_| Error::Silent)?;
+            refused.map_or(Ok(()), Err)?;
+        }
+        self.switch_if_ready(now);
+        if self.renew_at.take_if(|at| *at <= now).is_some() && self.handshake.is_none() {
+            self.start_handshake(now, Purpose::Temporary);
+        }
+        Ok(())
+    }
+}
+
+impl Machine for ClientConnection {
+    type Event = ClientEvent;
+    type Error = Error;
+
+    fn handle_input(&mut self, now: Time, bytes: &[u8]) -> Result<(), Error> {
+        let now = self.forward(now);
+        self.check()?;
+        self.codec.feed(bytes);
+        loop {
+            let handled = match self.codec.next_frame() {
+                Ok(Some(frame)) => self.handle_frame(now, frame),
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = handled {
+                return Err(self.fail(error));
+            }
+        }
+    }
+
+    fn handle_eof(&mut self, now: Time) -> Result<(), Error> {
+        let _ = self.forward(now);
+        self.check()?;
+        Err(self.fail(if self.closing {
+            Error::Closed
+        } else {
+            Error::Eof
+        }))
+    }
+
+    fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
+        let now = self.forward(now);
+        self.check()?;
+        self.handle_deadlines(now).map_err(|error| self.fail(error))
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        let now = self.forward(now);
+        if self.error.is_some() {
+            return false;
+        }
+        let written = if let Some(running) = &mut self.handshake
+            && core::mem::replace(&mut running.unsent, false)
+        {
+            let query = running.handshake.query();
+            self.codec
+                .write_packet(&mut self.rng, out, query.len(), false, |out, _| {
+                    out.extend_from_slice(query);
+                })
+        } else if let Some(session) = &mut self.session
+            && let Some(plan) = session.plan_packet(now, &mut self.rng)
+        {
+            self.codec.write_packet(
+                &mut self.rng,
+                out,
+                plan.packet_len(),
+                plan.quick_ack(),
+                |out, rng| session.write_packet(now, &plan, rng, out),
+            )
+        } else {
+            return false;
+        };
+        match written {
+            Ok(()) => true,
+            Err(error) => {
+                self.fail(error.into());
+                false
+            }
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        if self.error.is_some() {
+            return None;
+        }
+        let handshake = self
+            .handshake
+            .as_ref()
+            .map(|running| running.handshake.deadline());
+        let session = self.session.as_ref().and_then(Session::poll_timeout);
+        let switch = self.switch.as_ref().map(|(_, until)| *until);
+        [
+            handshake,
+            session,
+            switch,
+            self.renew_at,
+            self.waiting.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl fmt::Debug for ClientConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConnection")
+            .field("dc", &self.config.dc)
+            .field("key", &self.perm)
+            .field("session", &self.session)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! One stream of a server.
+//!
+//! Does: framing, the handshake on it, the sessions that speak through it, frames that go before
+//! messages.
+//! In: what the server decides. Out: bytes, deadlines.
+//! Must not know: keys, other streams.
+//! Spec: "MTProto transports"; "Quick ack".
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::connection::Error;
+use crate::handshake::ServerHandshake;
+use crate::ids::{AuthKeyId, SessionId};
+use crate::rng::Rng;
+use crate::server::ServerConfig;
+use crate::session::packet;
+use crate::time::Time;
+use crate::transport::Codec;
+
+/// Replies of handshakes, quick acknowledgements and errors that wait for the stream: a client
+/// that asks for more without reading is closed.
+const MAX_CONTROL: usize = 256;
+/// Packets that wait for their key.
+const MAX_PARKED: usize = 64;
+/// Sessions that speak through one stream; clients use one.
+const MAX_SESSIONS: usize = 16;
+
+pub(super) enum Control {
+    Plain(Vec<u8>),
+    QuickAck(u32),
+    Status(i32),
+}
+
+pub(super) struct Stream {
+    pub(super) codec: Codec,
+    pub(super) handshake: Option<ServerHandshake>,
+    control: VecDeque<Control>,
+    /// Packets that wait for their key, the first of which names it.
+    pub(super) parked: VecDeque<(BytesMut, bool)>,
+    pub(super) sessions: Vec<(AuthKeyId, SessionId)>,
+    turn: usize,
+    pub(super) deadline: Time,
+    /// The client chose when silence ends the stream.
+    disconnect: Option<Duration>,
+    pub(super) closing: bool,
+    /// The driver was told that there is output.
+    pub(super) announced: bool,
+    pub(super) header_checked: bool,
+}
+
+impl Stream {
+    pub(super) fn new(config: &ServerConfig, now: Time) -> Self {
+        Stream {
+            codec: Codec::server(config.transport()),
+            handshake: None,
+            control: VecDeque::new(),
+            parked: VecDeque::new(),
+            sessions: Vec::new(),
+            turn: 0,
+            deadline: now + config.handshake_timeout,
+            disconnect: None,
+            closing: false,
+            announced: false,
+            header_checked: false,
+        }
+    }
+
+    /// A step of a handshake was taken.
+    pub(super) fn progress(&mut self, config: &ServerConfig, now: Time) {
+        self.deadline = self.deadline.max(now + config.handshake_timeout);
+    }
+
+    /// A packet opened.
+    pub(super) fn authenticated(&mut self, config: &ServerConfig, now: Time) {
+        self.deadline = now + self.disconnect.unwrap_or(config.idle_timeout);
+    }
+
+    pub(super) fn disconnect_after(&mut self, now: Time, delay: Duration) {
+        self.disconnect = Some(delay);
+        self.deadline = now + delay;
+    }
+
+    pub(super) fn push(&mut self, control: Control) -> Result<(), Error> {
+        if self.control.len() >= MAX_CONTROL {
+            return Err(Error::Silent);
+        }
+        self.control.push_back(control);
+        Ok(())
+    }
+
+    pub(super) fn pop_control(&mut self) -> Option<Control> {
+        self.control.pop_front()
+    }
+
+    /// Whether anything was written.
+    pub(super) fn write_control(
+        &mut self,
+        rng: &mut Rng,
+        out: &mut Vec<u8>,
+        control: Control,
+    ) -> Result<bool, Error> {
+        match control {
+            Control::Plain(bytes) => {
+                self.codec
+                    .write_packet(rng, out, bytes.len(), false, |out, _| {
+                        out.extend_from_slice(&bytes);
+                    })?;
+            }
+            Control::QuickAck(token) => self.codec.write_quick_ack(rng, out, token)?,
+            Control::Status(code) => self.codec.write_status(rng, out, code)?,
+        }
+        Ok(true)
+    }
+
+    /// Keeps a packet until its key is known.
+    pub(super) fn park(&mut self, packet: BytesMut, quick_ack: bool) -> Result<(), Error> {
+        if self.parked.len() >= MAX_PARKED {
+            return Err(Error::Status { code: -429 });
+        }
+        self.parked.push_back((packet, quick_ack));
+        Ok(())
+    }
+
+    /// The key that the stream waits for.
+    pub(super) fn waits_for(&self) -> Option<AuthKeyId> {
+        self.parked
+            .front()
+            .and_then(|(packet, _)| packet::auth_key_id(packet))
+            .map(AuthKeyId)
+    }
+
+    pub(super) fn attach(&mut self, key: AuthKeyId, session: SessionId) -> Result<(), Error> {
+        if self.sessions.len() >= MAX_SESSIONS {
+            return Err(Error::Status { code: -429 });
+        }
+        self.sessions.push((key, session));
+        Ok(())
+    }
+
+    /// The session whose turn it is.
+    pub(super) fn next_session(&mut self) -> Option<(AuthKeyId, SessionId)> {
+        let at = self.turn.checked_rem(self.sessions.len())?;
+        self.turn = at.wrapping_add(1);
+        self.sessions.get(at).copied()
+    }
+}

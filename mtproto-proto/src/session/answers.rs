@@ -1,0 +1,457 @@
+//! What a server says: answers, notifications, new sessions, salts.
+//!
+//! Does: the client's half of the service messages, in the specification's order.
+//! In: single messages of opened packets. Out: events, requests ended or sent again, a repaired
+//! clock, new salts.
+//! Must not know: packets, containers.
+//! Spec: "Service Messages"; "Service Messages about Messages".
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{Buf, Bytes};
+use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
+use mtproto_schema::mtproto::{functions, types};
+use mtproto_schema::{Constructor, Decode, DecodeError, Function, Reader};
+
+use crate::error::{Fate, RequestError, RpcError, count};
+use crate::ids::MsgId;
+use crate::rng::Rng;
+use crate::session::incoming::{Context, Message, constructor, inflate, parse};
+use crate::session::msg_id::{MsgIds, Parity};
+use crate::session::pending::Sent;
+use crate::session::{Acks, Event, SeqNo, Session, Side, random_id};
+use crate::time::Time;
+
+/// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
+const LARGE_ANSWER: usize = 16 << 10;
+/// So many bytes of them renew the session: else the server would send them for ever. TDLib's number.
+const MAX_UNWANTED: usize = 256 << 10;
+
+impl Session {
+    /// One message of the server. `Ok(false)`: it was dropped and is not to be acknowledged.
+    pub(super) fn take_from_server(
+        &mut self,
+        context: &mut Context,
+        constructor: u32,
+        message: Message,
+        rng: &mut Rng,
+    ) -> Result<bool, DecodeError> {
+        let Message { msg_id, body, .. } = message;
+        if context.stale && !self.repairs_clock(context, msg_id, constructor, &body) {
+            count(&mut self.stats.too_old);
+            return Ok(false);
+        }
+        match constructor {
+            types::RpcResult::ID => self.handle_result(context, msg_id, &body, rng)?,
+            types::Pong::ID => {
+                let pong: types::Pong = parse(&body)?;
+                self.check_time_of_answer(context.now, msg_id, MsgId(pong.msg_id));
+                self.handle_bare_answer(MsgId(pong.msg_id), body);
+            }
+            types::BadMsgNotification::ID => {
+                let bad: types::BadMsgNotification = parse(&body)?;
+                self.handle_bad_msg(context.now, msg_id, &bad, rng);
+            }
+            types::BadServerSalt::ID => {
+                let bad: types::BadServerSalt = parse(&body)?;
+                self.handle_bad_salt(context.now, &bad);
+            }
+            types::NewSessionCreated::ID => {
+                let created: types::NewSessionCreated = parse(&body)?;
+                self.handle_new_session(context.now, &created);
+            }
+            types::FutureSalts::ID => {
+                let salts: types::FutureSalts = parse(&body)?;
+                self.handle_future_salts(context.now, &salts, body);
+            }
+            types::MsgDetailedInfo::ID => {
+                let info: types::MsgDetailedInfo = parse(&body)?;
+                self.acknowledged(MsgId(info.msg_id));
+                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id));
+            }
+            types::MsgNewDetailedInfo::ID => {
+                let info: types::MsgNewDetailedInfo = parse(&body)?;
+                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id));
+            }
+            functions::Ping::ID => {
+                let mut reader = Reader::new(&body);
+                let _ = reader.u32();
+                let ping_id = reader.i64();
+                reader.check()?;
+                self.notify_service(
+                    Parity::Client,
+                    &types::Pong {
+                        msg_id: msg_id.0,
+                        ping_id,
+                    },
+                );
+            }
+            types::DestroySessionOk::ID | types::DestroySessionNone::ID => {
+                self.handle_answer_without_id(functions::DestroySession::ID, body);
+            }
+            // It may be ignored; what we sent and the server lacks is asked for by state.
+            types::MsgResendReq::ID | types::MsgResendAnsReq::ID => {}
+            _ if DestroyAuthKeyRes::from_bytes(&body).is_ok() => {
+                self.handle_answer_without_id(functions::DestroyAuthKey::ID, body);
+            }
+            _ => {
+                if !self.take_common(msg_id, constructor, &body)? {
+                    self.events.push_back(Event::Update { body });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a message that seems too old shows that our time is wrong, which is repaired here
+    /// if nothing else does it.
+    fn repairs_clock(
+        &mut self,
+        context: &mut Context,
+        msg_id: MsgId,
+        constructor: u32,
+        body: &Bytes,
+    ) -> bool {
+        match constructor {
+            types::BadMsgNotification::ID | types::BadServerSalt::ID => true,
+            types::RpcResult::ID | types::Pong::ID => {
+                // Both begin with the id of the request's message.
+                let request = body.get(4..).and_then(|body| body.first_chunk::<8>());
+                let Some(request) = request.map(|id| MsgId(i64::from_le_bytes(*id))) else {
+                    return false;
+                };
+                self.check_time_of_answer(context.now, msg_id, request);
+                context.stale = self.ids.age(msg_id, context.now) == super::msg_id::Age::TooOld;
+                !context.stale
+            }
+            _ => false,
+        }
+    }
+
+    /// An answer much older than its request shows that our time is wrong.
+    fn check_time_of_answer(&mut self, now: Time, answer: MsgId, request: MsgId) {
+        let Side::Client(client) = &self.side else {
+            return;
+        };
+        if client.pending.sent(request).is_some()
+            && MsgIds::answer_shows_wrong_time(answer, request)
+        {
+            let corrected = self.ids.reset(answer, now);
+            self.clock_corrected(corrected);
+        }
+    }
+
+    pub(super) fn clock_corrected(&mut self, corrected: Option<i64>) {
+        if let Some(by) = corrected {
+            self.events.push_back(Event::ClockCorrected { by });
+            self.events.push_back(Event::KeyStateChanged);
+        }
+    }
+
+    /// `rpc_result`: the message id of the request, then the result up to the end.
+    fn handle_result(
+        &mut self,
+        context: &mut Context,
+        msg_id: MsgId,
+        body: &Bytes,
+        rng: &mut Rng,
+    ) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(body);
+        let _ = reader.u32();
+        let request = MsgId(reader.i64());
+        let result = reader.rest();
+        reader.check()?;
+        self.check_time_of_answer(context.now, msg_id, request);
+        let Side::Client(client) = &mut self.side else {
+            return Ok(());
+        };
+        let Some(id) = client.pending.request_of(request) else {
+            // The answer to our own rpc_drop_answer is expected and needs no care.
+            if client.pending.refused(request).is_none() {
+                self.unwanted(result.len(), rng);
+            }
+            return Ok(());
+        };
+        let result = match constructor(&result) {
+            Some(types::GzipPacked::ID) => inflate(&result, context),
+            Some(_) | None => Some(result),
+        };
+        let error = result.as_ref().and_then(rpc_error);
+        if let Some(error) = &error
+            && self.initialise_again(error, id)
+        {
+            return Ok(());
+        }
+        let Side::Client(client) = &mut self.side else {
+            return Ok(());
+        };
+        let Some(ended) = client.pending.take(id) else {
+            return Ok(());
+        };
+        client.initialised |= ended.initialises && error.is_none();
+        let event = match (error, result) {
+            (Some(error), _) => Event::Failed {
+                id,
+                error: RequestError::Rpc(error),
+            },
+            (None, Some(body)) => Event::Response { id, body },
+            (None, None) => {
+                count(&mut self.stats.bad_gzip);
+                Event::Failed {
+                    id,
+                    error: RequestError::BadAnswer,
+                }
+            }
+        };
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    /// The server forgot how this connection was initialised: says so again with the next calls,
+    /// this one first.
+    fn initialise_again(&mut self, error: &RpcError, id: crate::RequestId) -> bool {
+        let forgotten = error.code == 400
+            && matches!(
+                error.message.as_str(),
+                "CONNECTION_NOT_INITED" | "CONNECTION_LAYER_INVALID"
+            );
+        let Side::Client(client) = &mut self.side else {
+            return false;
+        };
+        // If this very call carried it, saying it again does not help.
+        let helps = client.init.is_some()
+            && client
+                .pending
+                .get(id)
+                .is_some_and(|request| !request.initialises);
+        if !forgotten || !helps {
+            return false;
+        }
+        client.initialised = false;
+        self.send_again(&[id], Fate::NotReceived);
+        true
+    }
+
+    /// An answer to a request of ours that is not wrapped into `rpc_result`.
+    fn handle_bare_answer(&mut self, request: MsgId, body: Bytes) {
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        let Some(id) = client.pending.request_of(request) else {
+            if client.pending.refused(request).is_none() {
+                count(&mut self.stats.unknown_answers);
+            }
+            return;
+        };
+        client.pending.take(id);
+        self.events.push_back(Event::Response { id, body });
+    }
+
+    /// An answer that names no message: it belongs to the oldest such request.
+    fn handle_answer_without_id(&mut self, function: u32, body: Bytes) {
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        match client.pending.written_with_constructor(function) {
+            Some(id) => {
+                client.pending.take(id);
+                self.events.push_back(Event::Response { id, body });
+            }
+            None => count(&mut self.stats.unknown_answers),
+        }
+    }
+
+    /// Nobody waits for this answer; too many large ones renew the session.
+    fn unwanted(&mut self, bytes: usize, rng: &mut Rng) {
+        count(&mut self.stats.unknown_answers);
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        if bytes >= LARGE_ANSWER {
+            client.unwanted = client.unwanted.saturating_add(bytes);
+            if client.unwanted > MAX_UNWANTED {
+                self.renew(rng);
+            }
+        }
+    }
+
+    /// `bad_msg_notification`: none of what it names was executed, but for code 20.
+    fn handle_bad_msg(
+        &mut self,
+        now: Time,
+        msg_id: MsgId,
+        bad: &types::BadMsgNotification,
+        rng: &mut Rng,
+    ) {
+        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
+            return;
+        };
+        match bad.error_code {
+            // Too old to know whether it came.
+            20 => {
+                let Side::Client(client) = &self.side else {
+                    return;
+                };
+                let (again, lost): (Vec<_>, Vec<_>) = refused
+                    .into_iter()
+                    .partition(|id| client.pending.get(*id).is_some_and(|r| r.idempotent));
+                self.send_again(&again, Fate::MaybeExecuted);
+                for id in lost {
+                    self.lose(id);
+                }
+            }
+            // Our clock was behind; the notification's own id has put it right.
+            16 => self.send_again(&refused, Fate::NotReceived),
+            // Our clock is ahead. Ids would have to go back, which needs a new session.
+            17 => {
+                let corrected = self.ids.reset(msg_id, now);
+                self.clock_corrected(corrected);
+                self.renew(rng);
+                self.send_again(&refused, Fate::NotReceived);
+            }
+            // Numbers or containers that the server does not like: only a new session helps.
+            _ => {
+                self.renew(rng);
+                self.send_again(&refused, Fate::NotReceived);
+            }
+        }
+    }
+
+    /// `bad_server_salt`: the same with the right salt.
+    fn handle_bad_salt(&mut self, now: Time, bad: &types::BadServerSalt) {
+        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
+            return;
+        };
+        let server_now = self.ids.server_now(now);
+        if let Side::Client(client) = &mut self.side {
+            client.salts.replace(bad.new_server_salt, server_now);
+            client.salts_asked = None;
+        }
+        self.events.push_back(Event::KeyStateChanged);
+        self.send_again(&refused, Fate::NotReceived);
+    }
+
+    /// Everything behind a refused message id: puts back what is not a request, and returns the
+    /// requests. `None` if we did not send it.
+    fn refused(&mut self, msg_id: MsgId) -> Option<Vec<crate::RequestId>> {
+        let Side::Client(client) = &mut self.side else {
+            return None;
+        };
+        let Some(members) = client.pending.refused(msg_id) else {
+            count(&mut self.stats.unknown_notifications);
+            return None;
+        };
+        let mut requests = Vec::new();
+        for member in members {
+            match member {
+                Sent::Request(id) => requests.push(id),
+                Sent::Acks(ids) => self.acks.put_back(ids),
+                Sent::FutureSalts => {
+                    if let Side::Client(client) = &mut self.side {
+                        client.salts_asked = None;
+                    }
+                }
+                Sent::Ping => {
+                    if let Side::Client(client) = &mut self.side {
+                        client.ping_due = true;
+                    }
+                }
+                Sent::Notice(notice) => self.notify(notice),
+                Sent::Container(_) => {}
+            }
+        }
+        Some(requests)
+    }
+
+    /// `new_session_created`: what lies before its first message is not known to the server.
+    fn handle_new_session(&mut self, now: Time, created: &types::NewSessionCreated) {
+        let server_now = self.ids.server_now(now);
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        if client.created.replace(created.unique_id) == Some(created.unique_id) {
+            return;
+        }
+        if !client.salts.is_valid(server_now) {
+            client.salts.replace(created.server_salt, server_now);
+            self.events.push_back(Event::KeyStateChanged);
+        }
+        let first_msg_id = MsgId(created.first_msg_id);
+        let (again, lost): (Vec<_>, Vec<_>) = client
+            .pending
+            .written_before(first_msg_id)
+            .into_iter()
+            .partition(|id| {
+                client
+                    .pending
+                    .get(*id)
+                    .is_some_and(|request| request.idempotent)
+            });
+        self.send_again(&again, Fate::MaybeExecuted);
+        for id in lost {
+            self.lose(id);
+        }
+        self.events.push_back(Event::SessionRenewed {
+            first_msg_id,
+            unique_id: created.unique_id,
+        });
+    }
+
+    fn handle_future_salts(&mut self, now: Time, salts: &types::FutureSalts, body: Bytes) {
+        let request = MsgId(salts.req_msg_id);
+        let server_now = self.ids.server_now(now);
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        if client.pending.sent(request).is_none() {
+            return count(&mut self.stats.unknown_answers);
+        }
+        client.salts.learn(&salts.salts, server_now);
+        client.salts_asked = None;
+        self.events.push_back(Event::KeyStateChanged);
+        self.handle_bare_answer(request, body);
+    }
+
+    /// A new session id. What was written stays awaited: late answers come under the old id.
+    fn renew(&mut self, rng: &mut Rng) {
+        count(&mut self.stats.sessions_renewed);
+        self.previous = Some(self.id);
+        self.id = random_id(rng);
+        self.seq_no = SeqNo::default();
+        self.acks = Acks::default();
+        if let Side::Client(client) = &mut self.side {
+            client.unwanted = 0;
+        }
+    }
+}
+
+/// `rpc_error`, if the result is one. A code that no server gives is 500, like a text that is no
+/// text.
+fn rpc_error(result: &Bytes) -> Option<RpcError> {
+    if constructor(result)? != types::RpcError::ID {
+        return None;
+    }
+    let broken = || RpcError {
+        code: 500,
+        message: String::new(),
+    };
+    let mut body = result.slice(4..);
+    let Ok(code) = body.try_get_i32_le() else {
+        return Some(broken());
+    };
+    let mut reader = Reader::new(&body);
+    let text = reader.bytes();
+    if reader.check().is_err() {
+        return Some(broken());
+    }
+    let text = text
+        .get(..text.len().min(RpcError::MAX_MESSAGE))
+        .unwrap_or_default();
+    let valid = core::str::from_utf8(text).is_ok() && code != 0 && code.unsigned_abs() < 10_000;
+    let code = if valid { code } else { 500 };
+    Some(RpcError {
+        code,
+        message: String::from_utf8_lossy(text).into_owned(),
+    })
+}

@@ -1,0 +1,303 @@
+//! One opened packet: its checks, its messages, what each one means.
+//!
+//! Does: walks containers and compressed messages, removes duplicates, collects what must be
+//! acknowledged, and hands each message to its room.
+//! In: opened packets. Out: calls into `answers.rs` (client), `requests.rs` (server), `state.rs`.
+//! Must not know: keys, bytes on the wire.
+//! Spec: "Security Guidelines", checks of incoming messages; "Service Messages", containers and
+//! packed objects.
+
+use alloc::vec::Vec;
+
+use bytes::{Buf, Bytes};
+use mtproto_schema::mtproto::types;
+use mtproto_schema::{Constructor, DecodeError, Reader};
+
+use crate::error::{PeerMisbehaved, count};
+use crate::ids::MsgId;
+use crate::rng::Rng;
+use crate::session::msg_id::Age;
+use crate::session::packet::Opened;
+use crate::session::replay::Seen;
+use crate::session::timer::Timer;
+use crate::session::{MAX_INFLATED, Session, Side, gzip, seq_no};
+use crate::time::Time;
+
+/// Messages in a container that are taken: the specification's number.
+pub(super) const MAX_CONTAINER_ITEMS: usize = 1_024;
+
+/// A message as it came, outermost or from a container.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) msg_id: MsgId,
+    pub(super) seq_no: i32,
+    pub(super) body: Bytes,
+}
+
+/// What the messages of one packet share.
+pub(super) struct Context {
+    pub(super) now: Time,
+    /// The packet is older than the window: only what repairs the clock is taken from it.
+    pub(super) stale: bool,
+    /// Bytes that its compressed messages may still inflate to.
+    inflatable: usize,
+}
+
+impl Context {
+    pub(super) fn new(now: Time) -> Self {
+        Context {
+            now,
+            stale: false,
+            inflatable: MAX_INFLATED,
+        }
+    }
+}
+
+impl Session {
+    /// Takes a packet that was opened with this session's key.
+    pub(crate) fn handle_opened(
+        &mut self,
+        now: Time,
+        opened: Opened,
+        rng: &mut Rng,
+    ) -> Result<(), PeerMisbehaved> {
+        let now = self.forward(now);
+        let header = opened.header;
+        if header.session_id != self.id && Some(header.session_id) != self.previous {
+            return Err(PeerMisbehaved::ForeignSession);
+        }
+        count(&mut self.stats.packets_in);
+        self.heard(now);
+        let message = Message {
+            msg_id: header.msg_id,
+            seq_no: header.seq_no,
+            body: opened.body,
+        };
+        match self.side {
+            Side::Client(_) => self.judge_from_server(now, message, rng),
+            Side::Server(_) => self.judge_from_client(now, header.salt, message, rng),
+        }
+        Ok(())
+    }
+
+    /// The client's checks of an outermost message.
+    fn judge_from_server(&mut self, now: Time, message: Message, rng: &mut Rng) {
+        let msg_id = message.msg_id;
+        if msg_id.0 & 1 == 0 {
+            return count(&mut self.stats.bad_msg_ids);
+        }
+        match self.replay.check(msg_id.0) {
+            Seen::New => {}
+            Seen::Before => {
+                count(&mut self.stats.duplicates);
+                if seq_no::is_content(message.seq_no) {
+                    self.acknowledge(now, msg_id);
+                }
+                return;
+            }
+            Seen::Unknown => return count(&mut self.stats.too_old),
+        }
+        // The server's time comes first: it decides what is old.
+        let corrected = self.ids.observe(msg_id, now);
+        self.clock_corrected(corrected);
+        let stale = self.ids.age(msg_id, now) == Age::TooOld;
+        self.replay.insert(msg_id.0, self.ids.horizon(now));
+        self.first_from_peer = self.first_from_peer.min(msg_id.0);
+        let mut context = Context {
+            stale,
+            ..Context::new(now)
+        };
+        self.walk(&mut context, message, rng);
+    }
+
+    /// An outermost message: a container's members, or itself.
+    pub(super) fn walk(&mut self, context: &mut Context, message: Message, rng: &mut Rng) {
+        let Some(message) = self.unpack(context, message) else {
+            return;
+        };
+        if constructor(&message.body) != Some(types::MsgContainer::ID) {
+            return self.take(context, message, rng);
+        }
+        let members = match container(&message.body) {
+            Ok(members) => members,
+            Err(members) => {
+                // The rest cannot be found; those before it are good.
+                count(&mut self.stats.malformed);
+                members
+            }
+        };
+        for member in members {
+            if !self.is_peers_id(member.msg_id) {
+                count(&mut self.stats.bad_msg_ids);
+                continue;
+            }
+            match self.replay.check(member.msg_id.0) {
+                Seen::Before => {
+                    count(&mut self.stats.duplicates);
+                    if seq_no::is_content(member.seq_no) {
+                        self.acknowledge(context.now, member.msg_id);
+                    }
+                    continue;
+                }
+                // The peer may send an old message again inside a new container.
+                Seen::New | Seen::Unknown => {}
+            }
+            if !context.stale {
+                self.replay
+                    .insert(member.msg_id.0, self.ids.horizon(context.now));
+            }
+            let Some(member) = self.unpack(context, member) else {
+                continue;
+            };
+            if constructor(&member.body) == Some(types::MsgContainer::ID) {
+                // Containers do not nest.
+                count(&mut self.stats.malformed);
+                continue;
+            }
+            self.take(context, member, rng);
+        }
+    }
+
+    /// Inflates `gzip_packed`, once; anything else is returned as it is. A client's call that does
+    /// not inflate stays as it is too, so that the owner answers it.
+    fn unpack(&mut self, context: &mut Context, mut message: Message) -> Option<Message> {
+        if constructor(&message.body) == Some(types::GzipPacked::ID) {
+            match inflate(&message.body, context) {
+                Some(body) if constructor(&body) != Some(types::GzipPacked::ID) => {
+                    message.body = body
+                }
+                Some(_) | None => {
+                    count(&mut self.stats.bad_gzip);
+                    if matches!(self.side, Side::Client(_)) {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(message)
+    }
+
+    fn is_peers_id(&self, id: MsgId) -> bool {
+        match self.side {
+            Side::Client(_) => id.0 & 1 == 1,
+            Side::Server(_) => id.0 & 3 == 0,
+        }
+    }
+
+    /// One message that is no container. What is content-related is acknowledged whatever it is.
+    fn take(&mut self, context: &mut Context, message: Message, rng: &mut Rng) {
+        count(&mut self.stats.messages_in);
+        let Some(constructor) = constructor(&message.body) else {
+            return count(&mut self.stats.malformed);
+        };
+        let (msg_id, seq_no) = (message.msg_id, message.seq_no);
+        let taken = match self.side {
+            Side::Client(_) => self.take_from_server(context, constructor, message, rng),
+            Side::Server(_) => self.take_from_client(context, constructor, message),
+        };
+        match taken {
+            Ok(true) if seq_no::is_content(seq_no) => self.acknowledge(context.now, msg_id),
+            Ok(_) => {}
+            Err(_) => {
+                count(&mut self.stats.malformed);
+                if seq_no::is_content(seq_no) {
+                    self.acknowledge(context.now, msg_id);
+                }
+            }
+        }
+    }
+
+    /// Notes that the peer is to hear that a message came.
+    pub(super) fn acknowledge(&mut self, now: Time, msg_id: MsgId) {
+        if !self.acks.push(msg_id, now, self.config.ack_delay) {
+            count(&mut self.stats.overflow);
+        }
+        self.timers.set(Timer::Ack, self.acks.deadline());
+    }
+
+    /// Messages that both roles know.
+    pub(super) fn take_common(
+        &mut self,
+        msg_id: MsgId,
+        constructor: u32,
+        body: &Bytes,
+    ) -> Result<bool, DecodeError> {
+        match constructor {
+            types::MsgsAck::ID => {
+                for id in parse::<types::MsgsAck>(body)?.msg_ids {
+                    self.acknowledged(MsgId(id));
+                }
+            }
+            types::MsgsStateReq::ID => {
+                self.handle_state_req(msg_id, &parse(body)?);
+            }
+            types::MsgsStateInfo::ID => self.handle_state_info(&parse(body)?),
+            types::MsgsAllInfo::ID => {
+                let all: types::MsgsAllInfo = parse(body)?;
+                self.handle_states(&all.msg_ids, &all.info);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// The boxed object's constructor.
+pub(super) fn constructor(body: &Bytes) -> Option<u32> {
+    body.first_chunk().map(|id| u32::from_le_bytes(*id))
+}
+
+/// A service message from its boxed form. What follows it is ignored, as other clients do.
+pub(super) fn parse<T: Constructor>(body: &Bytes) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(body);
+    let _ = reader.u32();
+    let parsed = T::decode_bare(&mut reader)?;
+    reader.check()?;
+    Ok(parsed)
+}
+
+/// What a `gzip_packed` holds, if it is sound and the packet's bound allows it.
+pub(super) fn inflate(body: &Bytes, context: &mut Context) -> Option<Bytes> {
+    let mut reader = Reader::new(body);
+    let _ = reader.u32();
+    let packed = reader.bytes();
+    reader.check().ok()?;
+    let inflated = gzip::inflate(&packed, context.inflatable)?;
+    context.inflatable = context.inflatable.saturating_sub(inflated.len());
+    Some(inflated)
+}
+
+/// A container's members; `Err` with those before the first that is malformed.
+pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
+    let mut rest = body.clone();
+    let mut members = Vec::new();
+    if rest.try_get_u32_le().is_err() {
+        return Err(members);
+    }
+    let Ok(announced) = rest.try_get_u32_le() else {
+        return Err(members);
+    };
+    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+    if announced > MAX_CONTAINER_ITEMS {
+        return Err(members);
+    }
+    for _ in 0..announced {
+        let (Ok(msg_id), Ok(seq_no), Ok(len)) = (
+            rest.try_get_i64_le(),
+            rest.try_get_i32_le(),
+            rest.try_get_u32_le(),
+        ) else {
+            return Err(members);
+        };
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len % 4 != 0 || len > rest.len() {
+            return Err(members);
+        }
+        members.push(Message {
+            msg_id: MsgId(msg_id),
+            seq_no,
+            body: rest.split_to(len),
+        });
+    }
+    Ok(members)
+}

@@ -1,0 +1,115 @@
+//! Which message ids have come before.
+//!
+//! Does: remembers the ids of the window, and one floor below which nothing is accepted.
+//! In: ids of opened messages. Out: new, seen before, or too old to tell.
+//! Must not know: time (the caller says where the window begins), acknowledgements.
+//! Spec: "Security Guidelines", checking msg_id.
+
+use alloc::collections::VecDeque;
+
+/// Ids that are kept whatever their age, so that a quiet session still knows its last messages.
+const KEEP: usize = 128;
+/// Ids that are kept at most. A busy connection brings a few hundred messages a second; when more
+/// come within the window, the floor rises early.
+const MAX: usize = 16_384;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    New,
+    Before,
+    /// Not above the floor: it may have come before.
+    Unknown,
+}
+
+/// The ids of one direction of a session, sorted.
+#[derive(Clone, Debug)]
+pub(crate) struct Replay {
+    ids: VecDeque<i64>,
+    floor: i64,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Replay {
+            ids: VecDeque::new(),
+            floor: i64::MIN,
+        }
+    }
+}
+
+impl Replay {
+    pub(crate) fn check(&self, id: i64) -> Seen {
+        if self.ids.back().is_none_or(|newest| id > *newest) && id > self.floor {
+            return Seen::New;
+        }
+        if self.ids.binary_search(&id).is_ok() {
+            Seen::Before
+        } else if id <= self.floor {
+            Seen::Unknown
+        } else {
+            Seen::New
+        }
+    }
+
+    /// Remembers an id; ids before `horizon` may be forgotten.
+    pub(crate) fn insert(&mut self, id: i64, horizon: i64) {
+        match self.ids.back() {
+            Some(newest) if id <= *newest => {
+                if let Err(at) = self.ids.binary_search(&id) {
+                    self.ids.insert(at, id);
+                }
+            }
+            Some(_) | None => self.ids.push_back(id),
+        }
+        while self.ids.len() > MAX
+            || (self.ids.len() > KEEP && self.ids.front().is_some_and(|oldest| *oldest < horizon))
+        {
+            if let Some(oldest) = self.ids.pop_front() {
+                self.floor = self.floor.max(oldest);
+            }
+        }
+    }
+
+    /// The greatest id that has come.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.ids.back().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_new_once_in_any_order() {
+        let mut replay = Replay::default();
+        for id in [10, 30, 20, 5, 25] {
+            assert_eq!(replay.check(id), Seen::New, "{id}");
+            replay.insert(id, 0);
+            assert_eq!(replay.check(id), Seen::Before, "{id}");
+        }
+        assert_eq!(replay.newest(), Some(30));
+    }
+
+    #[test]
+    fn what_lies_below_the_window_is_unknown_once_it_is_forgotten() {
+        let mut replay = Replay::default();
+        for id in 1..=200 {
+            replay.insert(id, 150);
+        }
+        assert_eq!(replay.check(200), Seen::Before);
+        assert_eq!(replay.check(73), Seen::Before);
+        assert_eq!(replay.check(72), Seen::Unknown);
+        assert_eq!(replay.check(201), Seen::New);
+    }
+
+    #[test]
+    fn a_flood_within_the_window_keeps_memory_bounded() {
+        let mut replay = Replay::default();
+        for id in 0..100_000 {
+            replay.insert(id, 0);
+        }
+        assert_eq!(replay.ids.len(), MAX);
+        assert_eq!(replay.check(1), Seen::Unknown);
+    }
+}

@@ -1,0 +1,342 @@
+//! What a client says: calls and service requests.
+//!
+//! Does: the server's half: judges each packet's outermost message, answers service requests,
+//! hands calls to the owner once.
+//! In: opened packets, answers of the owner. Out: notices, events.
+//! Must not know: what a call means, other sessions.
+//! Spec: "Service Messages about Messages", notice of ignored error message; "Service Messages".
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use mtproto_schema::mtproto::enums::RpcDropAnswer;
+use mtproto_schema::mtproto::{functions, types};
+use mtproto_schema::{Constructor, DecodeError, Encode, Function, Reader};
+use rand_core::Rng as _;
+
+use crate::error::count;
+use crate::ids::{MsgId, SessionId};
+use crate::rng::Rng;
+use crate::session::incoming::{Context, Message, constructor, container};
+use crate::session::msg_id::{Age, Parity};
+use crate::session::outgoing::Notice;
+use crate::session::replay::Seen;
+use crate::session::{Event, Session, Side, seq_no};
+use crate::time::Time;
+
+/// Calls that wait for the owner's answer at once, per session: as many as a client of ours sends
+/// by default, sixteen times what one of TDLib's keeps in flight.
+const MAX_RUNNING: usize = 16_384;
+/// Longest delay of `ping_delay_disconnect` that is honoured.
+const MAX_DISCONNECT_DELAY: i32 = 600;
+/// Longest answer: a client refuses frames over 4 MiB.
+pub const MAX_ANSWER: usize = (1 << 22) - 1_024;
+
+/// Codes of `bad_msg_notification`.
+mod code {
+    pub(super) const TOO_LOW: i32 = 16;
+    pub(super) const TOO_HIGH: i32 = 17;
+    pub(super) const WRONG_LOW_BITS: i32 = 18;
+    pub(super) const CONTAINER_SEEN_BEFORE: i32 = 19;
+    pub(super) const TOO_OLD_TO_KNOW: i32 = 20;
+    pub(super) const ODD_CONTAINER: i32 = 34;
+    pub(super) const EVEN_CALL: i32 = 35;
+    pub(super) const BAD_SALT: i32 = 48;
+    pub(super) const BAD_CONTAINER: i32 = 64;
+}
+
+impl Session {
+    /// The server's checks of an outermost message, in the specification's order; the first that
+    /// fails gives one notification and nothing is executed.
+    pub(super) fn judge_from_client(
+        &mut self,
+        now: Time,
+        salt: i64,
+        message: Message,
+        rng: &mut Rng,
+    ) {
+        let (msg_id, seq_no) = (message.msg_id, message.seq_no);
+        let is_container = constructor(&message.body) == Some(types::MsgContainer::ID);
+        let refuse = match (self.ids.age(msg_id, now), self.replay.check(msg_id.0)) {
+            _ if msg_id.0 & 3 != 0 => Some(code::WRONG_LOW_BITS),
+            (_, Seen::Before) if is_container => Some(code::CONTAINER_SEEN_BEFORE),
+            (_, Seen::Before) => {
+                // It came twice: it is not executed twice.
+                count(&mut self.stats.duplicates);
+                if seq_no::is_content(seq_no) {
+                    self.acknowledge(now, msg_id);
+                }
+                return;
+            }
+            (Age::TooNew, _) => Some(code::TOO_HIGH),
+            (Age::TooOld, Seen::Unknown) => Some(code::TOO_OLD_TO_KNOW),
+            (Age::TooOld, Seen::New) => Some(code::TOO_LOW),
+            (Age::Fine, Seen::Unknown) => Some(code::TOO_OLD_TO_KNOW),
+            (Age::Fine, Seen::New) => None,
+        };
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
+        let server_now = self.ids.server_now(now);
+        let refuse = refuse
+            .or_else(|| (!server.salts.accepts(salt, server_now)).then_some(code::BAD_SALT))
+            .or_else(|| server.incoming.check(msg_id.0, seq_no))
+            .or_else(|| (is_container && seq_no::is_content(seq_no)).then_some(code::ODD_CONTAINER))
+            .or_else(|| {
+                (is_container && !sound_container(&message.body)).then_some(code::BAD_CONTAINER)
+            })
+            .or_else(|| {
+                (!is_container && !seq_no::is_content(seq_no) && is_call(&message.body))
+                    .then_some(code::EVEN_CALL)
+            });
+        if let Some(code) = refuse {
+            return self.refuse(now, msg_id, seq_no, code);
+        }
+        server.incoming.accept(msg_id.0, seq_no);
+        self.replay.insert(msg_id.0, self.ids.horizon(now));
+        self.first_from_peer = self.first_from_peer.min(msg_id.0);
+        self.announce(msg_id, rng);
+        let mut context = Context::new(now);
+        self.walk(&mut context, message, rng);
+    }
+
+    fn refuse(&mut self, now: Time, msg_id: MsgId, seq_no: i32, code: i32) {
+        let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.0, seq_no, code);
+        let server_now = self.ids.server_now(now);
+        let Side::Server(server) = &self.side else {
+            return;
+        };
+        if code == code::BAD_SALT {
+            let new_server_salt = server.salts.current(server_now);
+            self.notify_service(
+                Parity::Response,
+                &types::BadServerSalt {
+                    bad_msg_id,
+                    bad_msg_seqno,
+                    error_code,
+                    new_server_salt,
+                },
+            );
+        } else {
+            self.notify_service(
+                Parity::Response,
+                &types::BadMsgNotification {
+                    bad_msg_id,
+                    bad_msg_seqno,
+                    error_code,
+                },
+            );
+        }
+    }
+
+    /// Tells the client once that its session is new here.
+    fn announce(&mut self, first: MsgId, rng: &mut Rng) {
+        let server_now = self.ids.server_now(self.latest);
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
+        if core::mem::replace(&mut server.announced, true) {
+            return;
+        }
+        let created = types::NewSessionCreated {
+            first_msg_id: first.0,
+            unique_id: rng.next_u64().cast_signed(),
+            server_salt: server.salts.current(server_now),
+        };
+        let body = created.to_bytes();
+        self.notify(Notice {
+            parity: Parity::Push,
+            content: true,
+            answers: None,
+            body,
+        });
+    }
+
+    /// One message of the client. `Ok(false)`: it was refused and is not to be acknowledged.
+    pub(super) fn take_from_client(
+        &mut self,
+        context: &mut Context,
+        constructor: u32,
+        message: Message,
+    ) -> Result<bool, DecodeError> {
+        let Message {
+            msg_id,
+            seq_no,
+            body,
+        } = message;
+        let mut reader = Reader::new(&body);
+        let _ = reader.u32();
+        match constructor {
+            functions::Ping::ID => {
+                let ping_id = reader.i64();
+                reader.check()?;
+                self.notify_service(Parity::Response, &types::Pong { msg_id: msg_id.0, ping_id });
+            }
+            functions::PingDelayDisconnect::ID => {
+                let ping_id = reader.i64();
+                let delay = reader.i32();
+                reader.check()?;
+                self.notify_service(Parity::Response, &types::Pong { msg_id: msg_id.0, ping_id });
+                let secs = u64::try_from(delay.clamp(0, MAX_DISCONNECT_DELAY)).unwrap_or(0);
+                let delay = Duration::from_secs(secs);
+                self.events.push_back(Event::DisconnectAfter { delay });
+            }
+            functions::GetFutureSalts::ID => {
+                let num = reader.i32();
+                reader.check()?;
+                self.answer_future_salts(context.now, msg_id, num);
+            }
+            functions::RpcDropAnswer::ID => {
+                let dropped = MsgId(reader.i64());
+                reader.check()?;
+                self.drop_answer(msg_id, dropped);
+            }
+            functions::DestroySession::ID => {
+                let session_id = SessionId(reader.i64());
+                reader.check()?;
+                self.events.push_back(Event::DestroySession { msg_id, session_id });
+            }
+            functions::DestroyAuthKey::ID => {
+                self.events.push_back(Event::DestroyAuthKey { msg_id });
+            }
+            // Only over HTTP does waiting mean anything.
+            types::HttpWait::ID
+            // A client's answers to questions that we do not ask.
+            | types::RpcResult::ID
+            | types::Pong::ID
+            // What was not acknowledged is sent again without being asked.
+            | types::MsgResendReq::ID
+            | types::MsgResendAnsReq::ID => {}
+            _ => {
+                if self.take_common(msg_id, constructor, &body)? {
+                    return Ok(true);
+                }
+                return Ok(self.take_call(context.now, msg_id, seq_no, body));
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_call(&mut self, now: Time, msg_id: MsgId, seq_no: i32, body: Bytes) -> bool {
+        if !seq_no::is_content(seq_no) {
+            self.refuse(now, msg_id, seq_no, code::EVEN_CALL);
+            return false;
+        }
+        let Side::Server(server) = &mut self.side else {
+            return false;
+        };
+        if server.running.len() >= MAX_RUNNING {
+            let busy = types::RpcError {
+                error_code: 429,
+                error_message: "Too Many Requests".into(),
+            };
+            self.answer(msg_id, busy.to_bytes());
+            return true;
+        }
+        server.running.insert(msg_id);
+        self.events.push_back(Event::Request { msg_id, body });
+        true
+    }
+
+    fn answer_future_salts(&mut self, now: Time, msg_id: MsgId, num: i32) {
+        let server_now = self.ids.server_now(now);
+        let Side::Server(server) = &self.side else {
+            return;
+        };
+        let salts = types::FutureSalts {
+            req_msg_id: msg_id.0,
+            now: i32::try_from(server_now.unix()).unwrap_or(i32::MAX),
+            salts: server.salts.future(num, server_now),
+        };
+        self.notify_service(Parity::Response, &salts);
+    }
+
+    /// `rpc_drop_answer`: a call that still runs is not answered normally any more.
+    fn drop_answer(&mut self, msg_id: MsgId, dropped: MsgId) {
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
+        if server.running.remove(&dropped) {
+            self.events.push_back(Event::Dropped { msg_id: dropped });
+            let running = RpcDropAnswer::RpcAnswerDroppedRunning.to_bytes();
+            self.answer(dropped, running.clone());
+            self.answer(msg_id, running);
+        } else {
+            self.answer(msg_id, RpcDropAnswer::RpcAnswerUnknown.to_bytes());
+        }
+    }
+
+    fn answer(&mut self, request: MsgId, body: Bytes) {
+        self.acks.forget(request);
+        self.notify(Notice {
+            parity: Parity::Response,
+            content: true,
+            answers: Some(request),
+            body,
+        });
+    }
+
+    /// Answers a call with its boxed result. Server. `false` if nobody waits for it or it is
+    /// longer than [`MAX_ANSWER`].
+    pub fn respond(&mut self, request: MsgId, body: Bytes) -> bool {
+        let Side::Server(server) = &mut self.side else {
+            return false;
+        };
+        if body.len() > MAX_ANSWER || !server.running.remove(&request) {
+            return false;
+        }
+        self.answer(request, body);
+        true
+    }
+
+    /// Answers a service request that goes without `rpc_result`, like `destroy_session`. Server.
+    pub(crate) fn respond_bare(&mut self, message: &impl Encode) {
+        self.notify_service(Parity::Response, message);
+    }
+
+    /// Sends an update. Server. `false` if it is too long or the queue is full.
+    pub fn push(&mut self, body: Bytes) -> bool {
+        if body.len() > MAX_ANSWER || !matches!(self.side, Side::Server(_)) {
+            return false;
+        }
+        let before = self.stats.overflow;
+        self.notify(Notice {
+            parity: Parity::Push,
+            content: true,
+            answers: None,
+            body,
+        });
+        self.stats.overflow == before
+    }
+}
+
+/// Whether a container can be taken apart, does not nest and has legal ids inside.
+fn sound_container(body: &Bytes) -> bool {
+    container(body).is_ok_and(|members| {
+        members.iter().all(|member| {
+            member.msg_id.0 & 3 == 0 && constructor(&member.body) != Some(types::MsgContainer::ID)
+        })
+    })
+}
+
+/// Whether this is a call of the API, which has to be content-related. What is compressed is
+/// judged by what it holds.
+fn is_call(body: &Bytes) -> bool {
+    let Some(constructor) = constructor(body) else {
+        return false;
+    };
+    !matches!(
+        constructor,
+        types::RpcResult::ID
+            | types::GzipPacked::ID
+            | types::MsgContainer::ID
+            | types::MsgsAck::ID
+            | types::MsgsStateReq::ID
+            | types::MsgsStateInfo::ID
+            | types::MsgsAllInfo::ID
+            | types::MsgResendReq::ID
+            | types::MsgResendAnsReq::ID
+            | types::HttpWait::ID
+            | types::Pong::ID
+    ) && !super::is_service_call(constructor)
+}

@@ -1,0 +1,78 @@
+//! Sequence numbers: the count of content-related messages, in both directions.
+//!
+//! Does: numbers ours; in the server's role, judges the client's.
+//! In: whether a message is content-related. Out: its `seq_no`, or the notification's code.
+//! Must not know: what the messages are.
+//! Spec: "Message Sequence Number (msg_seqno)".
+
+/// Makes the sequence numbers of one session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeqNo {
+    content_messages: i32,
+}
+
+impl SeqNo {
+    pub(crate) fn next(&mut self, content: bool) -> i32 {
+        let even = self.content_messages.wrapping_mul(2);
+        if content {
+            self.content_messages = self.content_messages.wrapping_add(1);
+            even.wrapping_add(1)
+        } else {
+            even
+        }
+    }
+}
+
+/// Whether the receiver has to acknowledge a message with this number.
+pub(crate) fn is_content(seq_no: i32) -> bool {
+    seq_no & 1 == 1
+}
+
+/// The highest number seen with the highest id, to notice numbers that run against the ids.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Incoming {
+    newest_id: i64,
+    newest_seq_no: i32,
+}
+
+impl Incoming {
+    /// The notification's code: 32 if a message newer than all before has a lower number, 33 if an
+    /// older one has a higher number.
+    pub(crate) fn check(&self, msg_id: i64, seq_no: i32) -> Option<i32> {
+        if msg_id > self.newest_id {
+            (seq_no < self.newest_seq_no & !1).then_some(32)
+        } else {
+            (seq_no > self.newest_seq_no).then_some(33)
+        }
+    }
+
+    pub(crate) fn accept(&mut self, msg_id: i64, seq_no: i32) {
+        if msg_id > self.newest_id {
+            self.newest_id = msg_id;
+            self.newest_seq_no = self.newest_seq_no.max(seq_no);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_content_related_messages_advance_the_count() {
+        let mut seq = SeqNo::default();
+        let got = [false, true, false, true, true, false].map(|content| seq.next(content));
+        assert_eq!(got, [0, 1, 2, 3, 5, 6]);
+    }
+
+    #[test]
+    fn numbers_that_run_against_the_ids_are_codes_32_and_33() {
+        let mut incoming = Incoming::default();
+        incoming.accept(100, 7);
+        assert_eq!(incoming.check(104, 5), Some(32));
+        assert_eq!(incoming.check(104, 6), None);
+        assert_eq!(incoming.check(104, 9), None);
+        assert_eq!(incoming.check(96, 1), None);
+        assert_eq!(incoming.check(96, 9), Some(33));
+    }
+}
