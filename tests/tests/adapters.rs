@@ -257,7 +257,10 @@ mod suite {
             ),
             "{error:?}"
         );
-        assert!(failed.to_string().contains("add the public key"), "{failed}");
+        assert!(
+            failed.to_string().contains("add the public key"),
+            "{failed}"
+        );
     }
 
     pub async fn an_unknown_dc_is_named<R: Runtime>(rt: R) {
