@@ -27,3 +27,8 @@ pub use line::Line;
 pub use pair::{Pair, pair};
 pub use peer::Peer;
 pub use wire::Wire;
+
+/// The example in the README.
+#[cfg(all(doctest, feature = "dc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
