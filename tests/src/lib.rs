@@ -1,7 +1,7 @@
 //! Test kit for MTProto: faulty wire, virtual clock, local test DC.
 //!
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
-//! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`tamper`]
+//! a byte stream with faults, [`pair`](mod@pair) two machines on two wires under a virtual clock, [`tamper`]
 //! and [`peer`] what a peer with the test's keys, honest or not, does with packets. [`dc`] is
 //! a Telegram data centre for tests of clients and bots, on loopback; [`line`](mod@line) a stream to
 //! talk to one by hand.
