@@ -156,7 +156,7 @@ mod suite {
             for obfuscated in [false, true] {
                 let mut client = client_config(vec![dc.public_key()]);
                 client.framing = framing;
-                client.obfuscation = obfuscated.then(|| Obfuscation {
+                client.obfuscation = obfuscated.then_some(Obfuscation {
                     secret: None,
                     dc: Some(DC),
                 });
@@ -908,10 +908,10 @@ async fn fail_to_connect<R: Runtime>(rt: &R, to: SocketAddr, config: Config) -> 
 }
 
 fn protocol_error(error: &Error) -> connection::Error {
-    match error {
-        Error::Closed(CloseReason::Protocol(error)) => (**error).clone(),
-        other => panic!("{other:?}"),
-    }
+    let Error::Closed(CloseReason::Protocol(error)) = error else {
+        panic!("{error:?}");
+    };
+    (**error).clone()
 }
 
 /// An address where nobody listens.

@@ -169,7 +169,7 @@ impl Plan {
             FramingName::Padded => Framing::PaddedIntermediate,
             FramingName::Full => Framing::Full,
         };
-        client.obfuscation = args.obfuscated.then(|| Obfuscation {
+        client.obfuscation = args.obfuscated.then_some(Obfuscation {
             secret: None,
             dc: Some(client.dc),
         });
@@ -320,7 +320,7 @@ impl From<Error> for Failure {
             Error::UnknownMethod { .. } => ("unknown_method", None),
             Error::Arguments { .. } => ("arguments", None),
             Error::Cut { reason, .. } | Error::Closed(reason) => closed(reason),
-            _ => ("other", None),
+            Error::Entropy(_) | _ => ("other", None),
         };
         Failure {
             kind,
@@ -345,7 +345,11 @@ fn closed(reason: &CloseReason) -> (&'static str, Option<i32>) {
         }
         connection::Error::Handshake(_) => ("handshake", None),
         connection::Error::BindRefused(_) => ("temp_key", None),
-        _ => ("protocol", None),
+        connection::Error::Transport(_)
+        | connection::Error::PeerMisbehaved(_)
+        | connection::Error::Eof
+        | connection::Error::Closed
+        | _ => ("protocol", None),
     }
 }
 
