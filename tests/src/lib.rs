@@ -2,9 +2,9 @@
 //!
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
 //! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`tamper`]
-//! and [`peer`] what a peer with the test's keys, honest or not, does with packets. [`dc`] is
-//! a Telegram data centre for tests of clients and bots, on loopback; [`line`](mod@line) a stream to
-//! talk to one by hand.
+//! what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted peers that
+//! have them. [`dc`] is a Telegram data centre for tests of clients and bots, on loopback;
+//! [`line`](mod@line) a stream to talk to one by hand.
 //! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
 //! Spec: none; `ARCHITECTURE.md` says how the suites use it.
@@ -15,6 +15,7 @@ pub mod dice;
 pub mod line;
 pub mod pair;
 pub mod peer;
+pub mod rogue;
 pub mod tamper;
 #[cfg(feature = "fuzz")]
 pub mod targets;

@@ -245,8 +245,7 @@ fn another_framing_of_a_server_reads_our_clients_and_is_read_by_them() {
     let addr = format!("127.0.0.1:{port}").parse().unwrap();
 
     let mut dice = Dice::from_env_or(31);
-    // Short and long forms of lengths; the other side takes a length whose first byte is 128 or
-    // more for a quick acknowledgement in the intermediate framing, so none of these has one.
+    // Short and long forms of lengths.
     let lengths = [20, 40, 76, 480, 612, 1_004, 66_536];
     for (framing, obfuscation) in lines {
         let obfuscated = obfuscation.is_some();
