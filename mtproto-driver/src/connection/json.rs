@@ -59,7 +59,7 @@ impl Connection {
                     error,
                 })
         };
-        let sent = call.map(|(body, ty)| (self.invoke_raw(body, options), ty));
+        let sent = call.map(|(body, ty)| (self.invoke_raw_with(body, options), ty));
         async move {
             let (answer, ty) = sent?;
             let body = answer.await?;
