@@ -436,7 +436,9 @@ fn read_result(req: MsgId, result: Bytes) -> Said {
             req,
             running: false,
         },
-        (None, Some(RpcDropAnswer::RpcAnswerDroppedRunning)) => Said::Dropped { req, running: true },
+        (None, Some(RpcDropAnswer::RpcAnswerDroppedRunning)) => {
+            Said::Dropped { req, running: true }
+        }
         (None, Some(RpcDropAnswer::RpcAnswerDropped(_)) | None) => Said::Result { req, result },
     }
 }

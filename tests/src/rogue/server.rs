@@ -45,6 +45,7 @@ pub struct RogueServer {
     pens: BTreeMap<SessionId, Pen>,
     conduct: BTreeMap<SessionId, Conduct>,
     reads: bool,
+    answers_pings: bool,
     heard: Vec<Packet>,
     events: Vec<ClientEvent>,
     error: Option<Error>,
@@ -61,16 +62,17 @@ impl RogueServer {
         let mut dice = Dice::new(seed);
         let key: [u8; 256] = dice.array();
         let state = KeyState::from_auth_key(key, config.dc);
-        RogueServer::start(config, Start::Key(state), AuthKey::from_bytes(&key), dice)
+        let key = AuthKey::from_bytes(&key);
+        RogueServer::start(config, Start::Key(state), key, START, dice)
     }
 
-    /// A client that starts with this key and all that it knows of it.
+    /// A client that starts at this time with this key and all that it knows of it.
     ///
     /// # Panics
     /// If the configuration is refused.
-    pub fn with_key(config: ClientConfig, state: KeyState, seed: Seed) -> Self {
+    pub fn with_key(config: ClientConfig, state: KeyState, now: Time, seed: Seed) -> Self {
         let key = AuthKey::from_bytes(state.auth_key());
-        RogueServer::start(config, Start::Key(state), key, Dice::new(seed))
+        RogueServer::start(config, Start::Key(state), key, now, Dice::new(seed))
     }
 
     /// A client with an established session, valid salts for a day and nothing in flight.
@@ -95,7 +97,9 @@ impl RogueServer {
         }
         rogue.say_all(&answers);
         // The acknowledgement of the answer.
+        rogue.answers_pings = true;
         rogue.later(rogue.config.session.ack_delay);
+        rogue.answers_pings = false;
         rogue.hear();
         rogue.events();
         rogue
@@ -113,9 +117,9 @@ impl RogueServer {
         }
     }
 
-    fn start(config: ClientConfig, start: Start, key: AuthKey, mut dice: Dice) -> Self {
+    fn start(config: ClientConfig, start: Start, key: AuthKey, now: Time, mut dice: Dice) -> Self {
         let config = Arc::new(config);
-        let client = ClientConnection::new(config.clone(), start, dice.rng(), START)
+        let client = ClientConnection::new(config.clone(), start, dice.rng(), now)
             .expect("the test's configuration is good");
         RogueServer {
             client,
@@ -124,12 +128,13 @@ impl RogueServer {
             key,
             codec: Codec::server(ServerTransport::default()),
             dice,
-            now: START,
+            now,
             skew: 0,
             session: SessionId(0),
             pens: BTreeMap::new(),
             conduct: BTreeMap::new(),
             reads: true,
+            answers_pings: false,
             heard: Vec::new(),
             events: Vec::new(),
             error: None,
@@ -154,9 +159,13 @@ impl RogueServer {
         }
     }
 
-    /// Sets the server's clock this many seconds ahead of the client's; negative: behind.
+    /// Sets the server's clock this many seconds ahead of the client's; negative: behind. Its
+    /// message ids follow, also backwards.
     pub fn skew(&mut self, seconds: i64) {
         self.skew = seconds;
+        for pen in self.pens.values_mut() {
+            pen.clock_was_set();
+        }
     }
 
     /// How often a timer of the client fired.
@@ -254,6 +263,11 @@ impl RogueServer {
         self.reads = reads;
     }
 
+    /// Whether the server answers pings by itself; at first it does not.
+    pub fn answers_pings(&mut self, answers: bool) {
+        self.answers_pings = answers;
+    }
+
     /// The client's packets since the last call.
     ///
     /// # Panics
@@ -261,6 +275,21 @@ impl RogueServer {
     pub fn hear(&mut self) -> Vec<Packet> {
         self.pump();
         std::mem::take(&mut self.heard)
+    }
+
+    /// Lets time pass until the client sends something.
+    ///
+    /// # Panics
+    /// If it does not within this time.
+    pub fn wait(&mut self, limit: Duration) -> Packet {
+        let end = self.now + limit;
+        self.pump();
+        while self.heard.is_empty() {
+            let due = self.client.poll_timeout().filter(|due| *due <= end);
+            let due = due.expect("the client sends something");
+            self.later(due.saturating_since(self.now));
+        }
+        self.hear_one()
     }
 
     /// The client's only packet since the last call.
@@ -303,7 +332,21 @@ impl RogueServer {
             .entry(packet.session)
             .or_default()
             .check(Of::Client, &packet);
+        let pings: Vec<_> = packet
+            .messages
+            .iter()
+            .filter(|_| self.answers_pings)
+            .filter_map(|message| {
+                let (Said::Ping(ping_id) | Said::PingDelay { ping_id, .. }) = message.said() else {
+                    return None;
+                };
+                Some((message.msg_id, ping_id))
+            })
+            .collect();
         self.heard.push(packet);
+        for (req, ping_id) in pings {
+            self.say(Said::Pong { req, ping_id });
+        }
     }
 
     /// The session that the client last spoke in.
