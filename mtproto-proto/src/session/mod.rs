@@ -248,8 +248,8 @@ impl core::error::Error for Silent {}
 pub struct Session {
     key: AuthKey,
     id: SessionId,
-    /// The id that this session had before it had to be renewed: late answers come under it.
-    previous: Option<SessionId>,
+    /// What this session was before it had to be renewed: late answers come under its id.
+    former: Option<Former>,
     config: Config,
     ids: MsgIds,
     seq_no: SeqNo,
@@ -265,6 +265,12 @@ pub struct Session {
     latest: Time,
     /// The peer did not read and a notice had to be dropped.
     overflowed: bool,
+}
+
+/// A session that was replaced, and what came in it.
+struct Former {
+    id: SessionId,
+    replay: Replay,
 }
 
 enum Side {
@@ -287,6 +293,8 @@ struct Client {
     unwanted: usize,
     /// `unique_id` of the last `new_session_created`.
     created: Option<i64>,
+    /// Refusals since the last answer.
+    refusals: u8,
 }
 
 impl Client {
@@ -378,6 +386,7 @@ impl Session {
             quick_acks: VecDeque::new(),
             unwanted: 0,
             created: None,
+            refusals: 0,
         };
         let side = Side::Client(Box::new(client));
         Session::new(start.key, random_id(rng), ids, side, config, now)
@@ -418,7 +427,7 @@ impl Session {
         Session {
             key,
             id,
-            previous: None,
+            former: None,
             config,
             ids,
             seq_no: SeqNo::default(),
@@ -675,10 +684,14 @@ impl Session {
         }
     }
 
-    /// The session is over; what waits goes to its successor.
+    /// The session is over; what waits goes to its successor, which knows nothing of what was
+    /// written.
     pub(crate) fn into_pending(self) -> Pending {
         match self.side {
-            Side::Client(client) => client.pending,
+            Side::Client(mut client) => {
+                client.pending.session_replaced();
+                client.pending
+            }
             Side::Server(_) => Pending::default(),
         }
     }

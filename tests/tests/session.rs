@@ -1,0 +1,19 @@
+//! The session, in both roles, behaviour by behaviour: a real machine on one side, a scripted peer
+//! on the other.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+#[path = "session/acks.rs"]
+mod acks;
+#[path = "session/refusals.rs"]
+mod refusals;
+#[path = "session/salts.rs"]
+mod salts;
+#[path = "session/support.rs"]
+mod support;

@@ -1,0 +1,57 @@
+//! What the tests of this suite share.
+
+use std::time::Duration;
+
+use mtproto_proto::connection::{ClientConfig, ClientEvent};
+use mtproto_proto::{DcId, Fate, RequestError, RequestId, RpcError};
+use mtproto_test::Seed;
+use mtproto_test::rogue::RogueServer;
+
+/// A client's configuration; with a stored key no public key is needed.
+pub fn config() -> ClientConfig {
+    ClientConfig::new(DcId(2), Vec::new())
+}
+
+/// A client's established session and its scripted server.
+pub fn settled(seed: u64) -> RogueServer {
+    RogueServer::settled(config(), Seed::from_env_or(seed))
+}
+
+pub fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+pub fn response(id: RequestId, body: &[u8]) -> ClientEvent {
+    ClientEvent::Response {
+        id,
+        body: body.to_vec().into(),
+    }
+}
+
+pub fn update(body: &[u8]) -> ClientEvent {
+    ClientEvent::Update {
+        body: body.to_vec().into(),
+    }
+}
+
+pub fn acked(id: RequestId) -> ClientEvent {
+    ClientEvent::Acked { id }
+}
+
+pub fn failed(id: RequestId, error: RequestError) -> ClientEvent {
+    ClientEvent::Failed { id, error }
+}
+
+pub fn lost(id: RequestId, fate: Fate) -> ClientEvent {
+    failed(id, RequestError::Lost(fate))
+}
+
+pub fn rpc_error(id: RequestId, code: i32, message: &str) -> ClientEvent {
+    failed(
+        id,
+        RequestError::Rpc(RpcError {
+            code,
+            message: message.into(),
+        }),
+    )
+}
