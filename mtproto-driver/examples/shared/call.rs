@@ -116,8 +116,15 @@ pub async fn run<R: Runtime>(runtime: R) -> ExitCode {
 }
 
 fn fail(failure: Failure) -> ExitCode {
-    let Failure { kind, code, message } = failure;
-    eprintln!("{}", json!({ "error": { "kind": kind, "code": code, "message": message } }));
+    let Failure {
+        kind,
+        code,
+        message,
+    } = failure;
+    eprintln!(
+        "{}",
+        json!({ "error": { "kind": kind, "code": code, "message": message } })
+    );
     ExitCode::from(if kind == "usage" { 2 } else { 1 })
 }
 
@@ -129,7 +136,10 @@ async fn call<R: Runtime>(runtime: &R, args: Args) -> Result<Value, Failure> {
     let plan = Plan::read(args, timeout)?;
     match before(runtime, until, plan.run(runtime, until)).await {
         Some(result) => result,
-        None => Err(Failure::new("timeout", format!("no answer within {timeout:?}"))),
+        None => Err(Failure::new(
+            "timeout",
+            format!("no answer within {timeout:?}"),
+        )),
     }
 }
 
@@ -162,7 +172,10 @@ impl Plan {
             dc: Some(client.dc),
         });
         client.pfs = args.temp_key.then_some(TEMP_KEY_LIFETIME);
-        client.init = Some(InitParams::new(api_id, args.layer.unwrap_or(schema.layer())));
+        client.init = Some(InitParams::new(
+            api_id,
+            args.layer.unwrap_or(schema.layer()),
+        ));
         client.handshake_timeout = FIRST_WORDS.min(timeout);
 
         let mut config = Config::new(client);
@@ -178,11 +191,14 @@ impl Plan {
     }
 
     async fn run<R: Runtime>(self, runtime: &R, until: Instant) -> Result<Value, Failure> {
-        let connection =
-            Connection::connect(runtime, self.to, self.config, Start::NewKey).await.map_err(Error::from)?;
+        let connection = Connection::connect(runtime, self.to, self.config, Start::NewKey)
+            .await
+            .map_err(Error::from)?;
         let left = until.saturating_duration_since(runtime.now());
         let options = SendOptions::default().deadline(left);
-        let answer = connection.invoke_json_with(&self.method, &self.params, options).await?;
+        let answer = connection
+            .invoke_json_with(&self.method, &self.params, options)
+            .await?;
         connection.close().await;
         Ok(answer)
     }
@@ -203,7 +219,10 @@ fn address(server: &str) -> Result<SocketAddr, Failure> {
 fn public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
     let failed = |why: String| {
         let path = path.display();
-        Failure::new("key_file", format!("{path} is no public RSA key in PEM: {why}"))
+        Failure::new(
+            "key_file",
+            format!("{path} is no public RSA key in PEM: {why}"),
+        )
     };
     let pem = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     RsaPublicKey::from_pem(&pem).map_err(|e| failed(e.to_string()))
@@ -214,7 +233,10 @@ fn schema(path: Option<&Path>) -> Result<Arc<Schema>, Failure> {
         return Ok(Arc::new(Schema::builtin()));
     };
     let failed = |why: String| {
-        Failure::new("schema_file", format!("{} is no schema: {why}", path.display()))
+        Failure::new(
+            "schema_file",
+            format!("{} is no schema: {why}", path.display()),
+        )
     };
     let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     let schema = Schema::from_json(&text).map_err(|e| failed(e.to_string()))?;
@@ -234,8 +256,14 @@ fn application() -> Result<(i32, String), Failure> {
 fn parameters(text: &str) -> Result<Value, Failure> {
     match serde_json::from_str(text) {
         Ok(params @ Value::Object(_)) => Ok(params),
-        Ok(_) => Err(Failure::new("json", "the parameters are JSON, but not an object")),
-        Err(e) => Err(Failure::new("json", format!("the parameters are not JSON: {e}"))),
+        Ok(_) => Err(Failure::new(
+            "json",
+            "the parameters are JSON, but not an object",
+        )),
+        Err(e) => Err(Failure::new(
+            "json",
+            format!("the parameters are not JSON: {e}"),
+        )),
     }
 }
 

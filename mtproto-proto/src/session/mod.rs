@@ -498,9 +498,10 @@ impl Session {
         let Side::Client(client) = &mut self.side else {
             return Err(SendError::Ended);
         };
+        let prefix = client.init_len();
         client
             .pending
-            .add(now, compressed(body, config), options, config)
+            .add(now, compressed(body, config), prefix, options, config)
     }
 
     /// Ends a request: it is not sent, or its answer is not wanted. Client.
@@ -709,7 +710,9 @@ impl Session {
             return Err(SendError::Ended);
         };
         client.pending.hold = true;
-        client.pending.add(now, Body::Bind(bind), options, config)
+        client
+            .pending
+            .add(now, Body::Bind(bind), 0, options, config)
     }
 
     /// The transport brought a quick acknowledgement.
@@ -725,7 +728,7 @@ impl Session {
             return;
         };
         if let Some((_, msg_id)) = client.quick_acks.remove(at) {
-            self.acknowledged(msg_id);
+            self.tell_acked(msg_id, false);
         }
     }
 }

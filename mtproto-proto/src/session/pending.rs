@@ -60,7 +60,10 @@ pub(crate) enum Stage {
 pub(crate) struct Request {
     pub(crate) body: Body,
     pub(crate) stage: Stage,
+    /// The server said that it has it.
     pub(crate) acked: bool,
+    /// The application heard that the server has it.
+    told: bool,
     pub(crate) idempotent: bool,
     pub(crate) quick_ack: bool,
     /// It was written at least once.
@@ -123,16 +126,18 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// Takes a request; `prefix` bytes may have to go before it.
     pub(crate) fn add(
         &mut self,
         now: Time,
         body: Body,
+        prefix: usize,
         options: &SendOptions,
         config: &Config,
     ) -> Result<RequestId, SendError> {
-        let got = body.len();
-        if got > MAX_BODY {
-            return Err(SendError::TooLarge { got, max: MAX_BODY });
+        let (got, max) = (body.len(), MAX_BODY.saturating_sub(prefix));
+        if got > max {
+            return Err(SendError::TooLarge { got, max });
         }
         if got < 4 || !got.is_multiple_of(4) {
             return Err(SendError::Unaligned { got });
@@ -154,6 +159,7 @@ impl Pending {
                 body,
                 stage: Stage::Queued,
                 acked: false,
+                told: false,
                 idempotent: options.idempotent,
                 quick_ack: options.quick_ack,
                 was_written: false,
@@ -296,8 +302,9 @@ impl Pending {
         Some(request)
     }
 
-    /// The requests behind a message id or behind a container's that the server said it has.
-    pub(crate) fn acknowledge(&mut self, msg_id: MsgId) -> Vec<RequestId> {
+    /// The requests behind a message id or behind a container's that the server said it has, each
+    /// once. What is not authentic is told and changes nothing.
+    pub(crate) fn acknowledge(&mut self, msg_id: MsgId, authentic: bool) -> Vec<RequestId> {
         let members = match self.sent.get(&msg_id) {
             Some(Sent::Container(members)) => members.clone(),
             Some(_) => [msg_id].into(),
@@ -309,9 +316,10 @@ impl Pending {
             .collect();
         ids.into_iter()
             .filter(|id| {
-                self.requests
-                    .get_mut(id)
-                    .is_some_and(|request| !core::mem::replace(&mut request.acked, true))
+                self.requests.get_mut(id).is_some_and(|request| {
+                    request.acked |= authentic;
+                    !core::mem::replace(&mut request.told, true)
+                })
             })
             .collect()
     }
@@ -364,6 +372,7 @@ impl Pending {
                 }
                 request.stage = Stage::Queued;
                 request.acked = false;
+                request.told = false;
                 self.queued_bytes = self.queued_bytes.saturating_add(request.body.len());
                 self.queue.push_front(*id);
             } else {

@@ -176,10 +176,14 @@ impl Session {
 
     /// The peer said that it has this message, or this container's.
     pub(super) fn acknowledged(&mut self, msg_id: MsgId) {
+        self.tell_acked(msg_id, true);
+    }
+
+    pub(super) fn tell_acked(&mut self, msg_id: MsgId, authentic: bool) {
         let Side::Client(client) = &mut self.side else {
             return;
         };
-        for id in client.pending.acknowledge(msg_id) {
+        for id in client.pending.acknowledge(msg_id, authentic) {
             self.events.push_back(Event::Acked { id });
         }
     }
