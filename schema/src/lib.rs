@@ -34,6 +34,9 @@ extern crate std;
 
 #[cfg(feature = "codegen")]
 pub mod codegen;
+#[cfg(feature = "dispatch")]
+#[doc(hidden)]
+pub mod dispatch;
 mod envelope;
 mod error;
 #[rustfmt::skip]
@@ -44,10 +47,14 @@ pub mod json;
 pub mod model;
 mod raw;
 mod reader;
+#[cfg(feature = "json")]
+mod schema;
 mod string;
 #[cfg(feature = "json")]
 pub mod text;
 mod traits;
+#[cfg(feature = "json")]
+pub mod value;
 mod writer;
 
 pub use bytes::Bytes;
@@ -58,8 +65,12 @@ pub use generated::api;
 pub use generated::{LAYER, mtproto};
 pub use raw::Raw;
 pub use reader::{MAX_DEPTH, Reader};
+#[cfg(feature = "json")]
+pub use schema::{Schema, SchemaError};
 pub use string::Str;
 pub use traits::{Constructor, Decode, Encode, Function};
+#[cfg(feature = "json")]
+pub use value::{Object, Value, ValueError, ValueErrorKind};
 
 /// Writing primitives.
 pub mod tl {

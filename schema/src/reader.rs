@@ -268,6 +268,35 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Steps over `bytes`.
+    pub fn skip_bytes(&mut self) {
+        self.byte_slice();
+    }
+
+    /// Steps over a `string`, which has to be UTF-8.
+    pub fn check_string(&mut self) {
+        if let Err(e) = core::str::from_utf8(self.byte_slice()) {
+            let valid_up_to = e.valid_up_to();
+            self.fail::<()>(DecodeError::Utf8 { valid_up_to });
+        }
+    }
+
+    /// Takes `len` bytes as a reader of their own, at the same depth.
+    pub fn split(&mut self, len: usize) -> Reader<'a> {
+        let mut part = Reader {
+            rest: &[],
+            ..self.clone()
+        };
+        match self.rest.split_at_checked(len) {
+            Some((head, rest)) => {
+                self.rest = rest;
+                part.rest = head;
+            }
+            None => self.short(len),
+        }
+        part
+    }
+
     /// Takes `len` bytes as a slice of the source.
     pub fn slice(&mut self, len: usize) -> Bytes {
         match self.rest.split_at_checked(len) {

@@ -46,8 +46,9 @@ async function talk(args) {
         if (!tl.RpcError.is(error)) throw error
         refusal = `${error.code} ${error.text}`
     }
+    const keyId = (key) => key && Buffer.from(crypto.sha1(key).slice(-8)).reverse().toString('hex')
     const key = await storage.authKeys.get(args.dc)
-    const digest = crypto.sha1(key)
+    const tempKey = await storage.authKeys.getTemp(args.dc, 0, Date.now())
     return {
         client: 'mtcute',
         version: version('@mtcute/node'),
@@ -56,7 +57,8 @@ async function talk(args) {
         dc_options: config.dcOptions.map((o) => ({ id: o.id, ip: o.ipAddress, port: o.port })),
         nearest_dc: nearest.nearestDc,
         refusal,
-        key_id: Buffer.from(digest.slice(-8)).reverse().toString('hex'),
+        key_id: keyId(key),
+        temp_key_id: keyId(tempKey),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Test kit for MTProto: faulty wire, virtual clock, local test DC.
 //!
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
-//! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`rogue`]
-//! scripted peers, [`tamper`] what an attacker with the test's keys does to packets. [`dc`] is a
-//! Telegram data centre for tests of clients and bots, on loopback.
+//! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`tamper`]
+//! what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted peers that
+//! have them. [`dc`] is a Telegram data centre for tests of clients and bots, on loopback;
+//! [`line`](mod@line) a stream to talk to one by hand.
 //! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
 //! Spec: none; `ARCHITECTURE.md` says how the suites use it.
@@ -11,7 +12,9 @@
 #[cfg(feature = "dc")]
 pub mod dc;
 pub mod dice;
+pub mod line;
 pub mod pair;
+pub mod peer;
 pub mod rogue;
 pub mod tamper;
 #[cfg(feature = "fuzz")]
@@ -21,5 +24,7 @@ pub mod wire;
 #[cfg(feature = "dc")]
 pub use dc::{DcConfig, TestDc};
 pub use dice::{Dice, Seed};
+pub use line::Line;
 pub use pair::{Pair, pair};
+pub use peer::Peer;
 pub use wire::Wire;

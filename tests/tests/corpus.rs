@@ -85,6 +85,11 @@ fn session_plain_replays() {
 }
 
 #[test]
+fn tl_dynamic_replays() {
+    replay("tl_dynamic");
+}
+
+#[test]
 fn every_target_is_replayed_here_and_has_a_binary() {
     let here = include_str!("corpus.rs");
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();

@@ -11,6 +11,7 @@
 
 #[path = "session/acks.rs"]
 mod acks;
+<<<<<<< HEAD
 #[path = "session/answers.rs"]
 mod answers;
 #[path = "session/init.rs"]
@@ -19,11 +20,16 @@ mod init;
 mod liveness;
 #[path = "session/packing.rs"]
 mod packing;
+=======
+>>>>>>> main
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]
 mod salts;
+<<<<<<< HEAD
 #[path = "session/state.rs"]
 mod state;
+=======
+>>>>>>> main
 #[path = "session/support.rs"]
 mod support;

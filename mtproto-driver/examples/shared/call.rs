@@ -21,7 +21,7 @@ use mtproto_driver::{
 use mtproto_proto::crypto::RsaPublicKey;
 use mtproto_proto::transport::{Framing, Obfuscation};
 use mtproto_proto::{DcId, connection, handshake};
-use mtproto_schema::Schema;
+use mtproto_schema::{LAYER, Schema};
 use serde_json::{Value, json};
 
 /// Longest wait for a TCP stream, and for the server's first words, within `--timeout`.
@@ -65,7 +65,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// When to give up
-    #[arg(long, value_name = "SECS", default_value_t = 30)]
+    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// The method's name, like help.getConfig
     method: String,
@@ -100,9 +100,13 @@ pub async fn run<R: Runtime>(runtime: R) -> ExitCode {
         }
         Err(e) => {
             let text = e.to_string();
-            let text = text.trim_start_matches("error: ");
-            let text = text.split("\n\nUsage:").next().unwrap_or_default();
-            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            // The first paragraph says what is wrong, the others how to get help.
+            let text = text.trim_start_matches("error: ").split("\n\n").next();
+            let text = text
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
             return fail(Failure::new("usage", format!("{text}; see --help")));
         }
     };
@@ -130,9 +134,7 @@ fn fail(failure: Failure) -> ExitCode {
 
 async fn call<R: Runtime>(runtime: &R, args: Args) -> Result<Value, Failure> {
     let timeout = Duration::from_secs(args.timeout);
-    let Some(until) = runtime.now().checked_add(timeout) else {
-        return Err(Failure::new("usage", "--timeout is out of range"));
-    };
+    let until = runtime.now() + timeout;
     let plan = Plan::read(args, timeout)?;
     match before(runtime, until, plan.run(runtime, until)).await {
         Some(result) => result,
@@ -174,7 +176,11 @@ impl Plan {
         client.pfs = args.temp_key.then_some(TEMP_KEY_LIFETIME);
         client.init = Some(InitParams::new(
             api_id,
+<<<<<<< HEAD
             args.layer.unwrap_or(schema.layer()),
+=======
+            args.layer.or(schema.layer()).unwrap_or(LAYER),
+>>>>>>> main
         ));
         client.handshake_timeout = FIRST_WORDS.min(timeout);
 
@@ -217,21 +223,29 @@ fn address(server: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
-    let failed = |why: String| {
+    let pem = read("key_file", path)?;
+    RsaPublicKey::from_pem(&pem).map_err(|e| {
         let path = path.display();
         Failure::new(
             "key_file",
+<<<<<<< HEAD
             format!("{path} is no public RSA key in PEM: {why}"),
         )
     };
     let pem = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     RsaPublicKey::from_pem(&pem).map_err(|e| failed(e.to_string()))
+=======
+            format!("{path} is no public RSA key: {e}; it begins with BEGIN RSA PUBLIC KEY"),
+        )
+    })
+>>>>>>> main
 }
 
 fn schema(path: Option<&Path>) -> Result<Arc<Schema>, Failure> {
     let Some(path) = path else {
         return Ok(Arc::new(Schema::builtin()));
     };
+<<<<<<< HEAD
     let failed = |why: String| {
         Failure::new(
             "schema_file",
@@ -241,6 +255,20 @@ fn schema(path: Option<&Path>) -> Result<Arc<Schema>, Failure> {
     let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     let schema = Schema::from_json(&text).map_err(|e| failed(e.to_string()))?;
     Ok(Arc::new(schema))
+=======
+    match Schema::from_json(&read("schema_file", path)?) {
+        Ok(schema) => Ok(Arc::new(schema)),
+        Err(e) => Err(Failure::new(
+            "schema_file",
+            format!("{} is no schema: {e}", path.display()),
+        )),
+    }
+}
+
+fn read(kind: &'static str, path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .map_err(|e| Failure::new(kind, format!("cannot read {}: {e}", path.display())))
+>>>>>>> main
 }
 
 fn application() -> Result<(i32, String), Failure> {
@@ -267,6 +295,28 @@ fn parameters(text: &str) -> Result<Value, Failure> {
     }
 }
 
+/// Fills in `api_id` and `api_hash` where the method has them and the parameters do not.
+fn with_application(
+    mut params: Value,
+    schema: &Schema,
+    method: &str,
+    api_id: i32,
+    api_hash: &str,
+) -> Value {
+    let fields = schema.function(method).map_or(&[][..], |row| &row.fields);
+    if let Some(params) = params.as_object_mut() {
+        for field in fields {
+            let value = match &*field.name {
+                "api_id" => json!(api_id),
+                "api_hash" => json!(api_hash),
+                _ => continue,
+            };
+            params.entry(field.name.to_string()).or_insert(value);
+        }
+    }
+    params
+}
+
 impl Failure {
     fn new(kind: &'static str, message: impl Into<String>) -> Self {
         Failure {
@@ -290,9 +340,10 @@ impl From<Error> for Failure {
             Error::Rpc(e) => ("rpc", Some(e.code)),
             Error::TimedOut(_) => ("timeout", None),
             Error::Lost(_) => ("lost", None),
-            Error::BadAnswer | Error::Decode { .. } => ("answer", None),
+            Error::BadAnswer | Error::Decode { .. } | Error::Answer { .. } => ("answer", None),
+            Error::UnknownMethod { .. } => ("unknown_method", None),
+            Error::Arguments { .. } => ("arguments", None),
             Error::Cut { reason, .. } | Error::Closed(reason) => closed(reason),
-            Error::Value(_) => ("value", None),
             _ => ("other", None),
         };
         Failure {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{error, fmt, io};
 
 use mtproto_proto::connection::{self, ConfigError};
-use mtproto_proto::{Fate, RpcError, SendError};
+use mtproto_proto::{Fate, RpcError, SendError, handshake};
 use mtproto_schema::DecodeError;
 #[cfg(feature = "json")]
 use mtproto_schema::ValueError;
@@ -66,9 +66,28 @@ pub enum Error {
     },
     /// The connection has ended.
     Closed(CloseReason),
-    /// A call by name that does not fit the schema, or an answer that does not.
+    /// The schema of calls by name has no such method; nothing was sent.
     #[cfg(feature = "json")]
-    Value(ValueError),
+    UnknownMethod {
+        /// The name.
+        method: String,
+    },
+    /// The JSON does not fit the method; nothing was sent.
+    #[cfg(feature = "json")]
+    Arguments {
+        /// The method.
+        method: String,
+        /// What is wrong, and where.
+        error: ValueError,
+    },
+    /// The answer came, and does not fit the schema.
+    #[cfg(feature = "json")]
+    Answer {
+        /// The method.
+        method: String,
+        /// What was found.
+        error: ValueError,
+    },
 }
 
 /// Why a connection ended.
@@ -129,7 +148,19 @@ impl fmt::Display for Error {
             }
             Error::Closed(reason) => write!(f, "the connection has ended: {reason}"),
             #[cfg(feature = "json")]
-            Error::Value(error) => error.fmt(f),
+            Error::UnknownMethod { method } => write!(
+                f,
+                "the schema has no method {method}; names are like help.getConfig"
+            ),
+            #[cfg(feature = "json")]
+            Error::Arguments { method, error } => {
+                write!(f, "the arguments do not fit {method}: {error}")
+            }
+            #[cfg(feature = "json")]
+            Error::Answer { method, error } => write!(
+                f,
+                "the answer to {method} does not fit the schema ({error}); the server may speak another layer"
+            ),
         }
     }
 }
@@ -150,7 +181,12 @@ impl fmt::Display for CloseReason {
             CloseReason::Requested => f.write_str("it was closed by this side"),
             CloseReason::Peer => f.write_str("the server closed it"),
             CloseReason::Io(error) => write!(f, "the stream broke ({error})"),
-            CloseReason::Protocol(error) => error.fmt(f),
+            CloseReason::Protocol(error) => match &**error {
+                connection::Error::Handshake(handshake::Error::TimedOut) => f.write_str(
+                    "the server did not answer in time; check that an MTProto server listens there",
+                ),
+                error => error.fmt(f),
+            },
             CloseReason::Aborted => f.write_str("the runtime dropped the connection's task"),
         }
     }

@@ -11,39 +11,36 @@ use std::task::{Context, Waker};
 use super::watched::Watched;
 
 /// A bounded queue with many senders and one receiver.
-pub(crate) struct Inbox<C>(Watched<State<C>>);
+pub(crate) struct Inbox<C, E>(Watched<State<C, E>>);
 
-struct State<C> {
+struct State<C, E> {
     queue: VecDeque<C>,
     capacity: usize,
     /// The task, while it waits.
     task: Option<Waker>,
-    closed: bool,
+    /// Why nobody takes commands any more.
+    closed: Option<E>,
 }
 
-/// Nobody takes commands any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
-
-impl<C> Inbox<C> {
+impl<C, E: Clone> Inbox<C, E> {
     /// A queue of at least one place.
     pub(crate) fn new(capacity: usize) -> Self {
         Inbox(Watched::new(State {
             queue: VecDeque::new(),
             capacity: capacity.max(1),
             task: None,
-            closed: false,
+            closed: None,
         }))
     }
 
-    /// Sends a command; waits while the queue is full.
-    pub(crate) async fn send(&self, command: C) -> Result<(), Closed> {
+    /// Sends a command; waits while the queue is full. The error is why it was closed.
+    pub(crate) async fn send(&self, command: C) -> Result<(), E> {
         let mut command = Some(command);
         let task = self
             .0
             .wait(|state| {
-                if state.closed {
-                    return Some(Err(Closed));
+                if let Some(reason) = &state.closed {
+                    return Some(Err(reason.clone()));
                 }
                 if state.queue.len() >= state.capacity {
                     return None;
@@ -60,7 +57,7 @@ impl<C> Inbox<C> {
     /// bound on those bounds these.
     pub(crate) fn send_now(&self, command: C) {
         wake(self.0.with(|state| {
-            if state.closed {
+            if state.closed.is_some() {
                 return None;
             }
             state.queue.push_back(command);
@@ -80,12 +77,16 @@ impl<C> Inbox<C> {
         self.0.update(|state| std::mem::take(&mut state.queue))
     }
 
-    /// Refuses all further commands and returns those that nobody took.
-    pub(crate) fn close(&self) -> VecDeque<C> {
+    /// Refuses all further commands and returns those that nobody took; `None` if it was closed
+    /// before.
+    pub(crate) fn close(&self, reason: E) -> Option<VecDeque<C>> {
         self.0.update(|state| {
-            state.closed = true;
+            if state.closed.is_some() {
+                return None;
+            }
+            state.closed = Some(reason);
             state.task = None;
-            std::mem::take(&mut state.queue)
+            Some(std::mem::take(&mut state.queue))
         })
     }
 }
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn senders_wait_while_it_is_full_and_nothing_is_lost() {
-        let inbox = Inbox::new(2);
+        let inbox = Inbox::<_, ()>::new(2);
         let mut cx = Context::from_waker(Waker::noop());
         let mut sends: Vec<_> = (0..5).map(|n| Box::pin(inbox.send(n))).collect();
         let done: Vec<_> = sends
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_follows_from_a_command_always_fits() {
-        let inbox = Inbox::new(1);
+        let inbox = Inbox::<_, ()>::new(1);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(pin!(inbox.send("send")).poll(&mut cx).is_ready());
         inbox.send_now("cancel");
@@ -145,9 +146,10 @@ mod tests {
         let mut waits = pin!(inbox.send(2));
         assert!(waits.as_mut().poll(&mut cx).is_pending());
 
-        assert_eq!(inbox.close(), [1]);
-        assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(Err(Closed)));
-        assert_eq!(pin!(inbox.send(3)).poll(&mut cx), Poll::Ready(Err(Closed)));
+        assert_eq!(inbox.close("why"), Some([1].into()));
+        assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(Err("why")));
+        assert_eq!(pin!(inbox.send(3)).poll(&mut cx), Poll::Ready(Err("why")));
+        assert_eq!(inbox.close("again"), None);
         inbox.send_now(4);
         assert_eq!(inbox.take(&mut cx), [0; 0]);
     }

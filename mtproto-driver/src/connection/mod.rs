@@ -165,17 +165,18 @@ impl Connection {
         connection.ready().await
     }
 
+    /// Waits until requests can be sent. What happens to the stream after that is for those who
+    /// send them.
     async fn ready(self) -> Result<Self, ConnectError> {
-        let ended = self
-            .0
-            .shared
-            .status
-            .wait(|status| match &status.ended {
-                Some(reason) => Some(Some((reason.clone(), status.suspended.take()))),
-                None => status.ready.then_some(None),
-            })
-            .await;
-        match ended {
+        let status = &self.0.shared.status;
+        let ended = status.wait(|status| {
+            if status.ready {
+                return Some(None);
+            }
+            let reason = status.ended.clone()?;
+            Some(Some((reason, status.suspended.take())))
+        });
+        match ended.await {
             None => Ok(self),
             Some((reason, suspended)) => Err(ConnectError {
                 error: Error::Closed(reason),
@@ -250,9 +251,7 @@ impl Connection {
                 options,
                 reply,
             };
-            if shared.inbox.send(command).await.is_err() {
-                return Err(connection.ended());
-            }
+            shared.inbox.send(command).await.map_err(Error::Closed)?;
             let mut call = Call {
                 shared,
                 answer,
@@ -295,11 +294,6 @@ impl Connection {
             Some(Closed { reason, suspended })
         });
         ended.await
-    }
-
-    fn ended(&self) -> Error {
-        let reason = self.0.shared.status.with(|status| status.ended.clone());
-        Error::Closed(reason.unwrap_or(CloseReason::Aborted))
     }
 }
 

@@ -6,7 +6,7 @@
 //! Must not know: runtimes, TL.
 //! Spec: none; the protocol is the machine's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) enum Command {
 
 /// What the handles and the task share.
 pub(crate) struct Shared {
-    pub(crate) inbox: Inbox<Command>,
+    pub(crate) inbox: Inbox<Command, CloseReason>,
     pub(crate) status: Watched<Status>,
     pub(crate) subscribers: Subscribers,
 }
@@ -269,18 +269,9 @@ impl<R: Runtime> Task<R> {
 
 /// Ends the connection for its handles, once.
 fn end(shared: &Shared, reason: CloseReason, suspended: Option<Suspended>) {
-    let first = shared.status.update(|status| {
-        let first = status.ended.is_none();
-        if first {
-            status.ended = Some(reason.clone());
-            status.suspended = suspended;
-        }
-        first
-    });
-    if !first {
+    let Some(left) = shared.inbox.close(reason.clone()) else {
         return;
-    }
-    let left: VecDeque<Command> = shared.inbox.close();
+    };
     for command in left {
         if let Command::Send { reply, .. } = command {
             reply.set(Err(Error::Cut {
@@ -289,6 +280,10 @@ fn end(shared: &Shared, reason: CloseReason, suspended: Option<Suspended>) {
             }));
         }
     }
+    shared.status.update(|status| {
+        status.ended = Some(reason);
+        status.suspended = suspended;
+    });
     shared.subscribers.end();
 }
 

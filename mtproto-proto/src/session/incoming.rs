@@ -163,7 +163,8 @@ impl Session {
         }
     }
 
-    /// Inflates `gzip_packed`, once; anything else is returned as it is.
+    /// Inflates `gzip_packed`, once; anything else is returned as it is. A client's call that does
+    /// not inflate stays as it is too, so that the owner answers it.
     fn unpack(&mut self, context: &mut Context, mut message: Message) -> Option<Message> {
         if constructor(&message.body) == Some(types::GzipPacked::ID) {
             match inflate(&message.body, context) {
@@ -172,8 +173,14 @@ impl Session {
                 }
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
+<<<<<<< HEAD
                     self.acknowledge_content(context, message.msg_id, message.seq_no);
                     return None;
+=======
+                    if matches!(self.side, Side::Client(_)) {
+                        return None;
+                    }
+>>>>>>> main
                 }
             }
         }

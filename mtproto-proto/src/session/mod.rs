@@ -86,7 +86,8 @@ pub struct Config {
     /// Requests from so many bytes are compressed if that saves a tenth; `None` (the default):
     /// never.
     pub compress_from: Option<usize>,
-    /// A server's answers and updates that wait for the stream: at most 4,096 …
+    /// A server's answers and updates that wait for the stream: at most 16,384, as many as a
+    /// client's requests, …
     pub max_notices: usize,
     /// … and 16 MiB, beyond which the client counts as gone.
     pub max_notice_bytes: usize,
@@ -103,7 +104,7 @@ impl Default for Config {
             ping_interval_busy: Duration::from_secs(15),
             pong_timeout: Duration::from_secs(15),
             compress_from: None,
-            max_notices: 4_096,
+            max_notices: 16_384,
             max_notice_bytes: 16 << 20,
         }
     }

@@ -24,9 +24,9 @@ use crate::session::replay::Seen;
 use crate::session::{Event, Session, Side, seq_no};
 use crate::time::Time;
 
-/// Calls that wait for the owner's answer at once, per session: as many as a client of TDLib's
-/// keeps in flight, times four.
-const MAX_RUNNING: usize = 4_096;
+/// Calls that wait for the owner's answer at once, per session: as many as a client of ours sends
+/// by default, sixteen times what one of TDLib's keeps in flight.
+const MAX_RUNNING: usize = 16_384;
 /// Longest delay of `ping_delay_disconnect` that is honoured.
 const MAX_DISCONNECT_DELAY: i32 = 600;
 /// Longest answer: a client refuses frames over 4 MiB.

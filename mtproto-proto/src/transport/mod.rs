@@ -106,7 +106,7 @@ pub enum Frame {
 }
 
 /// How a client obfuscates its stream.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Obfuscation {
     /// The secret that is shared with a proxy; without it the stream only looks random.
     pub secret: Option<[u8; 16]>,

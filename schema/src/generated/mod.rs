@@ -1,4 +1,8 @@
 //! Generated code, and what it imports.
+#[cfg(feature = "dispatch")]
+pub(crate) mod dispatch_api;
+#[cfg(feature = "dispatch")]
+pub(crate) mod dispatch_mtproto;
 mod layer;
 mod prelude;
 

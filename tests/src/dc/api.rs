@@ -69,6 +69,7 @@ pub struct Api {
 impl Api {
     /// The API of a DC that listens on this address.
     pub fn new(dc: DcId, addr: SocketAddr) -> Self {
+        methods::load();
         Api {
             dc: i32::from(dc.0).abs(),
             addr,
@@ -79,6 +80,13 @@ impl Api {
     /// Forgets a key that is gone.
     pub fn forget(&mut self, key: AuthKeyId) {
         self.layers.remove(&key);
+    }
+
+    /// A temporary key is bound: what it said of itself holds for the permanent one.
+    pub fn bound(&mut self, temp: AuthKeyId, perm: AuthKeyId) {
+        if let Some(layer) = self.layers.remove(&temp) {
+            self.remember(perm, layer);
+        }
     }
 
     /// What to do about the request with this body.

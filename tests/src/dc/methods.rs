@@ -5,23 +5,19 @@
 //! Must not know: what any method does.
 //! Spec: "TL schema".
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use mtproto_schema::json;
+use mtproto_schema::Schema;
 use mtproto_schema::model::Kind;
 
-static METHODS: LazyLock<BTreeSet<u32>> = LazyLock::new(|| {
-    let schema = json::parse(include_str!("../../../schema/json/api.json"))
-        .expect("the schema of this workspace, which its own tests read");
-    let methods = schema
-        .definitions
-        .iter()
-        .filter(|d| d.kind == Kind::Function);
-    methods.map(|d| d.id).collect()
-});
+static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::builtin);
 
-/// Whether the API's layer has a method with this id.
+/// Whether there is a method with this id, of the API or of the protocol itself.
 pub fn is_known(id: u32) -> bool {
-    METHODS.contains(&id)
+    SCHEMA.by_id(id).is_some_and(|d| d.kind == Kind::Function)
+}
+
+/// Reads the schema, which takes a moment, before anybody waits for an answer.
+pub fn load() {
+    LazyLock::force(&SCHEMA);
 }

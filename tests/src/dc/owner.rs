@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::server::{Action, Event, Server};
-use mtproto_proto::{ConnId, IncomingId, Time};
+use mtproto_proto::{AuthKeyId, ConnId, IncomingId, Time};
 use mtproto_schema::Encode;
 
 use super::api::{Answer, Api, Caller};
@@ -219,7 +219,7 @@ impl Owner {
                     perm: perm_key,
                 };
                 let answer = self.api.call(self.clock.now(), caller, &body);
-                self.answer(id, answer);
+                self.answer(id, caller, answer);
             }
             Event::KeyDestroyed { auth_key_id } => self.api.forget(auth_key_id),
             // Nothing is kept for sessions, keys need not survive the process, and every call is
@@ -233,7 +233,7 @@ impl Owner {
         }
     }
 
-    fn answer(&mut self, id: IncomingId, answer: Answer) {
+    fn answer(&mut self, id: IncomingId, caller: Caller, answer: Answer) {
         let now = self.clock.now();
         // The client may have gone meanwhile; then nobody waits for the answer.
         let _ = match answer {
@@ -253,7 +253,11 @@ impl Owner {
                     &query.encrypted_message,
                 );
                 match bound {
-                    Ok(()) => self.server.respond(now, id, true.to_bytes()),
+                    Ok(()) => {
+                        self.api
+                            .bound(caller.key, AuthKeyId(query.perm_auth_key_id));
+                        self.server.respond(now, id, true.to_bytes())
+                    }
                     Err(error) => self.server.respond_error(now, id, 400, error.message()),
                 }
             }

@@ -46,7 +46,7 @@ pub fn codec(data: &[u8]) {
 
     // Right into a framing.
     let obfuscation = (mode & 4 != 0 && framing != Framing::Full).then(Obfuscation::default);
-    let client = || Codec::client(framing, obfuscation, &mut rng()).expect("no full");
+    let client = || Codec::client(framing, obfuscation.clone(), &mut rng()).expect("no full");
     let (mut opening, mut to_server) = (opening(framing, &obfuscation), stream.to_vec());
     let mut to_client = stream.to_vec();
     if obfuscation.is_some() {
@@ -80,7 +80,7 @@ fn opening(framing: Framing, obfuscation: &Option<Obfuscation>) -> Vec<u8> {
         (None, Framing::Full) => vec![],
         (Some(obfuscation), _) => {
             let mut client =
-                Codec::client(framing, Some(*obfuscation), &mut rng()).expect("no full");
+                Codec::client(framing, Some(obfuscation.clone()), &mut rng()).expect("no full");
             let mut out = Vec::new();
             client
                 .write_status(&mut rng(), &mut out, 0)

@@ -9,10 +9,12 @@ mod codec;
 mod handshake_client;
 mod input;
 mod session_plain;
+mod tl_dynamic;
 
 pub use codec::codec;
 pub use handshake_client::handshake_client;
 pub use session_plain::session_plain;
+pub use tl_dynamic::tl_dynamic;
 
 /// One target.
 #[derive(Clone, Copy)]
@@ -45,12 +47,19 @@ pub const TARGETS: &[Target] = &[
         run: session_plain,
         seeds: session_plain::seeds,
     },
+    Target {
+        name: "tl_dynamic",
+        run: tl_dynamic,
+        seeds: tl_dynamic::seeds,
+    },
 ];
 
 /// What fuzzers do not guess: words that mean something, in libFuzzer's format.
 pub fn dictionary() -> String {
     let mut out = String::new();
-    for (name, word) in codec::words().into_iter().chain(handshake_client::words()) {
+    let named = codec::words().into_iter().chain(handshake_client::words());
+    let named = named.map(|(name, word)| (name.to_owned(), word));
+    for (name, word) in named.chain(tl_dynamic::words()) {
         let word: String = word.iter().map(|byte| format!("\\x{byte:02x}")).collect();
         out += &format!("{name}=\"{word}\"\n");
     }

@@ -57,7 +57,7 @@ impl Setup {
     }
 
     pub fn client(&self, rng: &mut Rng) -> Codec {
-        Codec::client(self.framing, self.obfuscation, rng).unwrap()
+        Codec::client(self.framing, self.obfuscation.clone(), rng).unwrap()
     }
 
     pub fn server(&self) -> Codec {
