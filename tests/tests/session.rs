@@ -11,7 +11,6 @@
 
 #[path = "session/acks.rs"]
 mod acks;
-<<<<<<< HEAD
 #[path = "session/answers.rs"]
 mod answers;
 #[path = "session/init.rs"]
@@ -20,16 +19,11 @@ mod init;
 mod liveness;
 #[path = "session/packing.rs"]
 mod packing;
-=======
->>>>>>> main
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]
 mod salts;
-<<<<<<< HEAD
 #[path = "session/state.rs"]
 mod state;
-=======
->>>>>>> main
 #[path = "session/support.rs"]
 mod support;

@@ -176,11 +176,7 @@ impl Plan {
         client.pfs = args.temp_key.then_some(TEMP_KEY_LIFETIME);
         client.init = Some(InitParams::new(
             api_id,
-<<<<<<< HEAD
-            args.layer.unwrap_or(schema.layer()),
-=======
             args.layer.or(schema.layer()).unwrap_or(LAYER),
->>>>>>> main
         ));
         client.handshake_timeout = FIRST_WORDS.min(timeout);
 
@@ -228,34 +224,15 @@ fn public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
         let path = path.display();
         Failure::new(
             "key_file",
-<<<<<<< HEAD
-            format!("{path} is no public RSA key in PEM: {why}"),
-        )
-    };
-    let pem = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-    RsaPublicKey::from_pem(&pem).map_err(|e| failed(e.to_string()))
-=======
             format!("{path} is no public RSA key: {e}; it begins with BEGIN RSA PUBLIC KEY"),
         )
     })
->>>>>>> main
 }
 
 fn schema(path: Option<&Path>) -> Result<Arc<Schema>, Failure> {
     let Some(path) = path else {
         return Ok(Arc::new(Schema::builtin()));
     };
-<<<<<<< HEAD
-    let failed = |why: String| {
-        Failure::new(
-            "schema_file",
-            format!("{} is no schema: {why}", path.display()),
-        )
-    };
-    let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-    let schema = Schema::from_json(&text).map_err(|e| failed(e.to_string()))?;
-    Ok(Arc::new(schema))
-=======
     match Schema::from_json(&read("schema_file", path)?) {
         Ok(schema) => Ok(Arc::new(schema)),
         Err(e) => Err(Failure::new(
@@ -268,7 +245,6 @@ fn schema(path: Option<&Path>) -> Result<Arc<Schema>, Failure> {
 fn read(kind: &'static str, path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path)
         .map_err(|e| Failure::new(kind, format!("cannot read {}: {e}", path.display())))
->>>>>>> main
 }
 
 fn application() -> Result<(i32, String), Failure> {

@@ -173,14 +173,10 @@ impl Session {
                 }
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
-<<<<<<< HEAD
-                    self.acknowledge_content(context, message.msg_id, message.seq_no);
-                    return None;
-=======
                     if matches!(self.side, Side::Client(_)) {
+                        self.acknowledge_content(context, message.msg_id, message.seq_no);
                         return None;
                     }
->>>>>>> main
                 }
             }
         }
