@@ -11,9 +11,19 @@
 
 #[path = "session/acks.rs"]
 mod acks;
+#[path = "session/answers.rs"]
+mod answers;
+#[path = "session/init.rs"]
+mod init;
+#[path = "session/liveness.rs"]
+mod liveness;
+#[path = "session/packing.rs"]
+mod packing;
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]
 mod salts;
+#[path = "session/state.rs"]
+mod state;
 #[path = "session/support.rs"]
 mod support;

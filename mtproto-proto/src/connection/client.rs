@@ -647,8 +647,10 @@ impl ClientConnection {
             Some(session) => session.send(now, body, options),
             None => {
                 let config = &self.config.session;
+                let init = self.config.init.as_ref().map(InitParams::prefix);
+                let prefix = init.map_or(0, |prefix| prefix.len());
                 self.waiting
-                    .add(now, compressed(body, config), options, config)
+                    .add(now, compressed(body, config), prefix, options, config)
             }
         }
     }

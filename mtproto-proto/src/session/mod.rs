@@ -249,8 +249,8 @@ impl core::error::Error for Silent {}
 pub struct Session {
     key: AuthKey,
     id: SessionId,
-    /// The id that this session had before it had to be renewed: late answers come under it.
-    previous: Option<SessionId>,
+    /// What this session was before it had to be renewed: late answers come under its id.
+    former: Option<Former>,
     config: Config,
     ids: MsgIds,
     seq_no: SeqNo,
@@ -266,6 +266,12 @@ pub struct Session {
     latest: Time,
     /// The peer did not read and a notice had to be dropped.
     overflowed: bool,
+}
+
+/// A session that was replaced, and what came in it.
+struct Former {
+    id: SessionId,
+    replay: Replay,
 }
 
 enum Side {
@@ -288,6 +294,8 @@ struct Client {
     unwanted: usize,
     /// `unique_id` of the last `new_session_created`.
     created: Option<i64>,
+    /// Refusals since the last answer.
+    refusals: u8,
 }
 
 impl Client {
@@ -379,6 +387,7 @@ impl Session {
             quick_acks: VecDeque::new(),
             unwanted: 0,
             created: None,
+            refusals: 0,
         };
         let side = Side::Client(Box::new(client));
         Session::new(start.key, random_id(rng), ids, side, config, now)
@@ -419,7 +428,7 @@ impl Session {
         Session {
             key,
             id,
-            previous: None,
+            former: None,
             config,
             ids,
             seq_no: SeqNo::default(),
@@ -490,9 +499,10 @@ impl Session {
         let Side::Client(client) = &mut self.side else {
             return Err(SendError::Ended);
         };
+        let prefix = client.init_len();
         client
             .pending
-            .add(now, compressed(body, config), options, config)
+            .add(now, compressed(body, config), prefix, options, config)
     }
 
     /// Ends a request: it is not sent, or its answer is not wanted. Client.
@@ -676,10 +686,14 @@ impl Session {
         }
     }
 
-    /// The session is over; what waits goes to its successor.
+    /// The session is over; what waits goes to its successor, which knows nothing of what was
+    /// written.
     pub(crate) fn into_pending(self) -> Pending {
         match self.side {
-            Side::Client(client) => client.pending,
+            Side::Client(mut client) => {
+                client.pending.session_replaced();
+                client.pending
+            }
             Side::Server(_) => Pending::default(),
         }
     }
@@ -697,7 +711,9 @@ impl Session {
             return Err(SendError::Ended);
         };
         client.pending.hold = true;
-        client.pending.add(now, Body::Bind(bind), options, config)
+        client
+            .pending
+            .add(now, Body::Bind(bind), 0, options, config)
     }
 
     /// The transport brought a quick acknowledgement.
@@ -713,7 +729,7 @@ impl Session {
             return;
         };
         if let Some((_, msg_id)) = client.quick_acks.remove(at) {
-            self.acknowledged(msg_id);
+            self.tell_acked(msg_id, false);
         }
     }
 }

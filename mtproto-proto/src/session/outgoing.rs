@@ -248,8 +248,9 @@ impl Session {
         let mut quick_ack = false;
         if let Side::Client(client) = &mut self.side {
             let server_now = self.ids.server_now(now);
-            // Asked for along with something else, and again only after a minute without answer.
+            // Asked for along with something else, but binding, and again only after a minute.
             let ask = client.pending.next_ready().is_some()
+                && !client.pending.hold
                 && client.salts.needs_more(server_now)
                 && client
                     .salts_asked

@@ -96,7 +96,7 @@ impl Session {
         self.replay.insert(msg_id.0, self.ids.horizon(now));
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
         self.announce(msg_id, rng);
-        let mut context = Context::new(now);
+        let mut context = Context::new(now, self.id);
         self.walk(&mut context, message, rng);
     }
 

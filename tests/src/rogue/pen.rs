@@ -25,6 +25,11 @@ impl Pen {
         MsgId(self.last)
     }
 
+    /// The next id is the time, even if that is lower.
+    pub(super) fn clock_was_set(&mut self) {
+        self.last = 0;
+    }
+
     /// The next sequence number.
     pub(super) fn seq_no(&mut self, content: bool) -> i32 {
         let even = self.content_messages * 2;

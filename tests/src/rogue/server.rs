@@ -159,9 +159,13 @@ impl RogueServer {
         }
     }
 
-    /// Sets the server's clock this many seconds ahead of the client's; negative: behind.
+    /// Sets the server's clock this many seconds ahead of the client's; negative: behind. Its
+    /// message ids follow, also backwards.
     pub fn skew(&mut self, seconds: i64) {
         self.skew = seconds;
+        for pen in self.pens.values_mut() {
+            pen.clock_was_set();
+        }
     }
 
     /// How often a timer of the client fired.
@@ -271,6 +275,21 @@ impl RogueServer {
     pub fn hear(&mut self) -> Vec<Packet> {
         self.pump();
         std::mem::take(&mut self.heard)
+    }
+
+    /// Lets time pass until the client sends something.
+    ///
+    /// # Panics
+    /// If it does not within this time.
+    pub fn wait(&mut self, limit: Duration) -> Packet {
+        let end = self.now + limit;
+        self.pump();
+        while self.heard.is_empty() {
+            let due = self.client.poll_timeout().filter(|due| *due <= end);
+            let due = due.expect("the client sends something");
+            self.later(due.saturating_since(self.now));
+        }
+        self.hear_one()
     }
 
     /// The client's only packet since the last call.
