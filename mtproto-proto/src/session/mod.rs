@@ -45,6 +45,7 @@ pub use outgoing::Plan;
 pub use pending::MAX_BODY;
 pub(crate) use pending::{Body, Pending};
 pub(crate) use salts::{MAX_FUTURE, Salt};
+pub use requests::MAX_ANSWER;
 pub use salts::{Salts, ServerSalts};
 
 use crate::crypto::{AuthKey, Direction};
