@@ -23,6 +23,14 @@ mod packing;
 mod refusals;
 #[path = "session/salts.rs"]
 mod salts;
+#[path = "session/server_calls.rs"]
+mod server_calls;
+#[path = "session/server_checks.rs"]
+mod server_checks;
+#[path = "session/server_services.rs"]
+mod server_services;
+#[path = "session/server_streams.rs"]
+mod server_streams;
 #[path = "session/state.rs"]
 mod state;
 #[path = "session/support.rs"]

@@ -578,8 +578,8 @@ impl ClientConnection {
                     self.now_connected();
                     continue;
                 }
+                // The key stays unbound, which `suspend` sees by this.
                 SessionEvent::Failed { id, error } if Some(id) == self.binding => {
-                    self.binding = None;
                     return Some(Error::BindRefused(error));
                 }
                 SessionEvent::Acked { id } if Some(id) == self.binding => continue,
@@ -744,9 +744,8 @@ impl ClientConnection {
             self.drop_session();
             self.temp = None;
         }
-        if self.error.is_some()
-            && matches!(self.error, Some(Error::Handshake(_) | Error::Status { .. }))
-        {
+        if matches!(self.error, Some(Error::Status { .. })) {
+            // The server does not know it.
             self.handshake = None;
         }
         let handshake = self

@@ -99,10 +99,7 @@ impl Session {
         }
         match self.replay(session).check(msg_id.0) {
             Seen::New => {}
-            Seen::Before => {
-                count(&mut self.stats.duplicates);
-                return self.acknowledge_content(&context, msg_id, message.seq_no);
-            }
+            Seen::Before => return self.came_twice(&context, msg_id, message.seq_no),
             // Ours may be the clock that is wrong.
             Seen::Unknown => context.stale = true,
         }
@@ -137,14 +134,17 @@ impl Session {
                 count(&mut self.stats.bad_msg_ids);
                 continue;
             }
-            match self.replay(context.session).check(member.msg_id.0) {
-                Seen::Before => {
-                    count(&mut self.stats.duplicates);
-                    self.acknowledge_content(context, member.msg_id, member.seq_no);
-                    continue;
-                }
-                // The peer may send an old message again inside a new container.
-                Seen::New | Seen::Unknown => {}
+            let seen = self.replay(context.session).check(member.msg_id.0);
+            if seen == Seen::Before {
+                self.came_twice(context, member.msg_id, member.seq_no);
+                continue;
+            }
+            // The peer may send an old message again inside a new container, but then nobody can
+            // tell whether it came: only an answer shows that by itself.
+            let unknown = seen == Seen::Unknown;
+            if unknown && matches!(self.side, Side::Server(_)) {
+                self.too_old_to_know(&member);
+                continue;
             }
             if !context.stale {
                 let horizon = self.ids.horizon(context.now);
@@ -159,7 +159,20 @@ impl Session {
                 count(&mut self.stats.malformed);
                 continue;
             }
+            if unknown && constructor(&member.body) != Some(types::RpcResult::ID) {
+                count(&mut self.stats.too_old);
+                self.acknowledge_content(context, member.msg_id, member.seq_no);
+                continue;
+            }
             self.take(context, member, rng);
+        }
+    }
+
+    /// A message came a second time: it is not taken twice, but the peer missed that it came.
+    pub(super) fn came_twice(&mut self, context: &Context, msg_id: MsgId, seq_no: i32) {
+        count(&mut self.stats.duplicates);
+        if !self.answer_again(msg_id) {
+            self.acknowledge_content(context, msg_id, seq_no);
         }
     }
 
@@ -290,7 +303,7 @@ pub(super) fn inflate(body: &Bytes, context: &mut Context) -> Option<Bytes> {
     Some(inflated)
 }
 
-/// A container's members; `Err` with those before the first that is malformed.
+/// A container's members; `Err` with those before the first that is malformed or too much.
 pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
     let mut rest = body.clone();
     let mut members = Vec::new();
@@ -301,10 +314,7 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
         return Err(members);
     };
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > MAX_CONTAINER_ITEMS {
-        return Err(members);
-    }
-    for _ in 0..announced {
+    for _ in 0..announced.min(MAX_CONTAINER_ITEMS) {
         let (Ok(msg_id), Ok(seq_no), Ok(len)) = (
             rest.try_get_i64_le(),
             rest.try_get_i32_le(),
@@ -321,6 +331,9 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
             seq_no,
             body: rest.split_to(len),
         });
+    }
+    if announced > MAX_CONTAINER_ITEMS {
+        return Err(members);
     }
     Ok(members)
 }

@@ -26,6 +26,7 @@ mod salts;
 mod seq_no;
 mod state;
 mod timer;
+mod unacked;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -40,7 +41,7 @@ use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
 pub use gzip::{MAX_INFLATED, inflate};
-pub(crate) use msg_id::floor_of;
+pub(crate) use msg_id::{MAX_AGE, floor_of};
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;
 pub(crate) use pending::{Body, Pending};
@@ -60,6 +61,7 @@ use pending::{Request, Stage};
 use replay::Replay;
 use seq_no::SeqNo;
 use timer::{Timer, Timers};
+use unacked::Unacked;
 
 /// `get_future_salts` is not repeated within this time. TDLib's number.
 const SALTS_AGAIN: Duration = Duration::from_secs(60);
@@ -325,6 +327,8 @@ struct Server {
     incoming: seq_no::Incoming,
     /// Calls that the owner has not answered.
     running: BTreeSet<MsgId>,
+    /// What the client has not acknowledged.
+    unacked: Unacked,
     /// `new_session_created` was queued.
     announced: bool,
 }
@@ -406,6 +410,7 @@ impl Session {
             salts,
             incoming: seq_no::Incoming::default(),
             running: BTreeSet::new(),
+            unacked: Unacked::default(),
             announced: false,
         };
         Session::new(
@@ -563,12 +568,16 @@ impl Session {
     }
 
     /// A stream carries the session from now on. What was written to an earlier one and may have
-    /// been lost is asked for, or sent again if that is harmless.
+    /// been lost is asked for, or sent again if that is harmless. A server sends again whatever
+    /// was not acknowledged.
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
         self.heard(now);
         self.ask_after_unanswered();
+        if let Side::Server(server) = &mut self.side {
+            server.unacked.all_again();
+        }
     }
 
     /// No stream carries the session: it stops asking whether the peer lives.
@@ -666,6 +675,21 @@ impl Session {
             self.timers.set(Timer::Ping, None);
             self.timers.set(Timer::Silence, Some(now + timeout));
         }
+    }
+
+    /// The greatest message id that was accepted. Server.
+    pub(crate) fn newest_from_peer(&self) -> Option<MsgId> {
+        self.replay.newest().map(MsgId)
+    }
+
+    /// Whether a message of the peer with this id is not known to have come.
+    pub(crate) fn is_new(&self, msg_id: MsgId) -> bool {
+        self.replay.check(msg_id.0) == replay::Seen::New
+    }
+
+    /// Nothing up to this id is accepted: it may have been executed in another life of the session.
+    pub(crate) fn forget_below(&mut self, floor: MsgId) {
+        self.replay = Replay::above(floor.0);
     }
 
     /// Lets acknowledgements leave without waiting.

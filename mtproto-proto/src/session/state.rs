@@ -180,8 +180,9 @@ impl Session {
     }
 
     pub(super) fn tell_acked(&mut self, msg_id: MsgId, authentic: bool) {
-        let Side::Client(client) = &mut self.side else {
-            return;
+        let client = match &mut self.side {
+            Side::Client(client) => client,
+            Side::Server(server) => return server.unacked.remove(msg_id),
         };
         for id in client.pending.acknowledge(msg_id, authentic) {
             self.events.push_back(Event::Acked { id });
