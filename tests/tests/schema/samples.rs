@@ -202,7 +202,8 @@ impl<'a> Samples<'a> {
                     .into_iter()
                     .filter(|d| flat(d) <= least.max(room))
                     .collect();
-                self.object(fitting[dice.below(fitting.len())], room, fill, dice).into()
+                self.object(fitting[dice.below(fitting.len())], room, fill, dice)
+                    .into()
             }
             Type::Bare(name) => {
                 let d = self
@@ -223,13 +224,15 @@ impl<'a> Samples<'a> {
                     .iter()
                     .filter(|d| self.depths.get(&*d.name).is_some_and(|n| *n <= room.max(1)))
                     .collect();
-                self.object(fitting[dice.below(fitting.len())], room, fill, dice).into()
+                self.object(fitting[dice.below(fitting.len())], room, fill, dice)
+                    .into()
             }
             Type::Query => {
                 let all = self.schema.definitions().iter();
                 let all = all.filter(|d| d.kind == Kind::Function);
                 let all: Vec<&Definition> = all.filter(|d| room > 0 || !d.is_generic()).collect();
-                self.object(all[dice.below(all.len())], room, fill, dice).into()
+                self.object(all[dice.below(all.len())], room, fill, dice)
+                    .into()
             }
             Type::Generic => unreachable!("only results are generic"),
         }
