@@ -45,7 +45,10 @@ pub(super) fn file(plan: &Plan<'_>) -> File {
         *ids += &format!("{or}{:#010x}", d.id);
     }
     if plan.target == Target::Api {
-        rows.insert("bool".to_string(), "tl::BOOL_TRUE | tl::BOOL_FALSE".to_string());
+        rows.insert(
+            "bool".to_string(),
+            "tl::BOOL_TRUE | tl::BOOL_FALSE".to_string(),
+        );
     }
     let mut text = String::from(HEADER);
     line(&mut text, format_args!("//! {doc}"));
