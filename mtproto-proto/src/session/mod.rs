@@ -45,8 +45,8 @@ pub(crate) use msg_id::{MAX_AGE, floor_of};
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;
 pub(crate) use pending::{Body, Pending};
-pub(crate) use salts::{MAX_FUTURE, Salt};
 pub use requests::MAX_ANSWER;
+pub(crate) use salts::{MAX_FUTURE, Salt};
 pub use salts::{Salts, ServerSalts};
 
 use crate::crypto::{AuthKey, Direction};
