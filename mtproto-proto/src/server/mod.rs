@@ -299,8 +299,10 @@ impl Server {
 
     /// A step of a handshake.
     fn handle_plain(&mut self, now: Time, stream: &mut Stream, packet: &[u8]) -> Result<(), Error> {
+        // A stream may live for days and make a temporary key on each of them.
         let handshake = stream.handshake.take();
         let handshake = handshake
+            .filter(|handshake| now < handshake.deadline())
             .or_else(|| self.take_half_open(packet))
             .unwrap_or_else(|| ServerHandshake::new(now));
         let msg_id = self.keys.plain_msg_id(now, &mut self.rng);
