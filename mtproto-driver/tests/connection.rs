@@ -125,7 +125,7 @@ fn what_the_stream_did_not_take_is_known_not_to_be_sent() {
         echo(&connection, 1).await.unwrap();
         peer.pause();
         // The first fills the pipe, the second waits behind it.
-        let large = || connection.invoke_raw(Bytes::from(vec![1; 1 << 19]), options());
+        let large = || connection.invoke_raw(Bytes::from(vec![1; 1 << 19]));
         let mut first = pin!(large());
         let mut second = pin!(large());
         assert!(!ready_within(&rt, SECOND, first.as_mut()).await);
@@ -215,7 +215,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
         let begin = rt.elapsed();
         let options = SendOptions::default().deadline(3 * SECOND);
         let failed = connection
-            .invoke_raw(body(IGNORE, 0), options)
+            .invoke_raw_with(body(IGNORE, 0), options)
             .await
             .unwrap_err();
         assert!(
@@ -326,7 +326,7 @@ fn closing_towards_a_peer_that_does_not_read_takes_its_timeout_and_a_second() {
         let connection = peer.connect(Start::NewKey).await.unwrap();
         echo(&connection, 0).await.unwrap();
         peer.pause();
-        let mut call = pin!(connection.invoke_raw(Bytes::from(vec![1; 1 << 19]), options()));
+        let mut call = pin!(connection.invoke_raw(Bytes::from(vec![1; 1 << 19])));
         assert!(!ready_within(&rt, SECOND, call.as_mut()).await);
         let begin = rt.elapsed();
         connection.close().await;
@@ -575,16 +575,12 @@ fn word(body: &Bytes, at: usize) -> u32 {
         .map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
 }
 
-fn options() -> SendOptions {
-    SendOptions::default()
-}
-
 fn send(
     connection: &Connection,
     constructor: u32,
     argument: u32,
 ) -> impl Future<Output = Result<Bytes, Error>> + use<> {
-    connection.invoke_raw(body(constructor, argument), options())
+    connection.invoke_raw(body(constructor, argument))
 }
 
 fn echo(

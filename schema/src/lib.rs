@@ -49,6 +49,8 @@ mod raw;
 mod reader;
 #[cfg(feature = "json")]
 mod schema;
+#[cfg(feature = "json")]
+mod steps;
 mod string;
 #[cfg(feature = "json")]
 pub mod text;
@@ -62,6 +64,8 @@ pub use bytes::Bytes;
 pub use error::DecodeError;
 #[cfg(feature = "api")]
 pub use generated::api;
+#[cfg(feature = "json")]
+pub use generated::is_idempotent;
 pub use generated::{LAYER, mtproto};
 pub use raw::Raw;
 pub use reader::{MAX_DEPTH, Reader};

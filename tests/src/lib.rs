@@ -1,9 +1,9 @@
 //! Test kit for MTProto: faulty wire, virtual clock, local test DC.
 //!
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
-//! a byte stream with faults, [`pair`] two machines on two wires under a virtual clock, [`tamper`]
-//! what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted peers that
-//! have them. [`dc`] is a Telegram data centre for tests of clients and bots, on loopback;
+//! a byte stream with faults, [`pair`](mod@pair) two machines on two wires under a virtual clock,
+//! [`tamper`] what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted
+//! peers that have them. [`dc`] is a Telegram data centre for tests of clients and bots, on loopback;
 //! [`line`](mod@line) a stream to talk to one by hand.
 //! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
@@ -28,3 +28,8 @@ pub use line::Line;
 pub use pair::{Pair, pair};
 pub use peer::Peer;
 pub use wire::Wire;
+
+/// The example in the README.
+#[cfg(all(doctest, feature = "dc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

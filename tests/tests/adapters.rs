@@ -57,10 +57,7 @@ mod suite {
         let expected = json!({ "_": "nearestDc", "country": "XX", "this_dc": 2, "nearest_dc": 2 });
         assert_eq!(answer, expected);
         let body = help::GetNearestDc.to_bytes();
-        let answer = connection
-            .invoke_raw(body, SendOptions::default())
-            .await
-            .unwrap();
+        let answer = connection.invoke_raw(body).await.unwrap();
         assert_eq!(answer.first_chunk(), Some(&0x8e1a_1775_u32.to_le_bytes()));
         assert_eq!(
             connection
@@ -156,7 +153,7 @@ mod suite {
             for obfuscated in [false, true] {
                 let mut client = client_config(vec![dc.public_key()]);
                 client.framing = framing;
-                client.obfuscation = obfuscated.then(|| Obfuscation {
+                client.obfuscation = obfuscated.then_some(Obfuscation {
                     secret: None,
                     dc: Some(DC),
                 });
@@ -341,10 +338,7 @@ mod suite {
         let connection = connect(&rt, dc.addr(), config(&dc), Start::NewKey).await;
 
         let body = Bytes::from_static(&[0x0d, 0xf0, 0xad, 0xba]);
-        let failed = connection
-            .invoke_raw(body, SendOptions::default())
-            .await
-            .unwrap_err();
+        let failed = connection.invoke_raw(body).await.unwrap_err();
         let Error::Rpc(error) = &failed else {
             panic!("{failed:?}");
         };
@@ -407,10 +401,7 @@ mod suite {
         let dc = start_dc();
         let connection = connect(&rt, dc.addr(), config(&dc), Start::NewKey).await;
         let body = Bytes::from(vec![1; 2 << 20]);
-        let failed = connection
-            .invoke_raw(body, SendOptions::default())
-            .await
-            .unwrap_err();
+        let failed = connection.invoke_raw(body).await.unwrap_err();
         assert!(
             matches!(
                 failed,
@@ -419,10 +410,7 @@ mod suite {
             "{failed:?}"
         );
         let body = Bytes::from_static(b"odd");
-        let failed = connection
-            .invoke_raw(body, SendOptions::default())
-            .await
-            .unwrap_err();
+        let failed = connection.invoke_raw(body).await.unwrap_err();
         assert!(
             matches!(failed, Error::Send(SendError::Unaligned { got: 3 })),
             "{failed:?}"
@@ -526,8 +514,7 @@ mod suite {
 
         // 10 MiB that the server will not like, not answered before the stream is closed.
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls =
-            join_all((0..20).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
+        let calls = join_all((0..20).map(|_| connection.invoke_raw(body.clone())));
         let close = async {
             rt.sleep_until(rt.now() + Duration::from_millis(1)).await;
             connection.close().await;
@@ -575,8 +562,7 @@ mod suite {
         relay.hold(true);
         // More than two socket buffers take.
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls =
-            join_all((0..64).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
+        let calls = join_all((0..64).map(|_| connection.invoke_raw(body.clone())));
         let close = async {
             rt.sleep_until(rt.now() + SHORT / 5).await;
             let begin = rt.now();
@@ -732,8 +718,7 @@ mod suite {
         let mut updates = connection.updates();
         relay.hold(true);
         let body = Bytes::from(vec![1; 1 << 19]);
-        let calls =
-            join_all((0..16).map(|_| connection.invoke_raw(body.clone(), SendOptions::default())));
+        let calls = join_all((0..16).map(|_| connection.invoke_raw(body.clone())));
         let mut large = numbered(0).to_vec();
         large.resize(1 << 20, 0);
         for _ in 0..8 {
@@ -908,10 +893,10 @@ async fn fail_to_connect<R: Runtime>(rt: &R, to: SocketAddr, config: Config) -> 
 }
 
 fn protocol_error(error: &Error) -> connection::Error {
-    match error {
-        Error::Closed(CloseReason::Protocol(error)) => (**error).clone(),
-        other => panic!("{other:?}"),
-    }
+    let Error::Closed(CloseReason::Protocol(error)) = error else {
+        panic!("{error:?}");
+    };
+    (**error).clone()
 }
 
 /// An address where nobody listens.

@@ -80,6 +80,11 @@ fn handshake_client_replays() {
 }
 
 #[test]
+fn handshake_server_replays() {
+    replay("handshake_server");
+}
+
+#[test]
 fn session_plain_replays() {
     replay("session_plain");
 }

@@ -11,9 +11,27 @@
 
 #[path = "session/acks.rs"]
 mod acks;
+#[path = "session/answers.rs"]
+mod answers;
+#[path = "session/init.rs"]
+mod init;
+#[path = "session/liveness.rs"]
+mod liveness;
+#[path = "session/packing.rs"]
+mod packing;
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]
 mod salts;
+#[path = "session/server_calls.rs"]
+mod server_calls;
+#[path = "session/server_checks.rs"]
+mod server_checks;
+#[path = "session/server_services.rs"]
+mod server_services;
+#[path = "session/server_streams.rs"]
+mod server_streams;
+#[path = "session/state.rs"]
+mod state;
 #[path = "session/support.rs"]
 mod support;

@@ -17,6 +17,7 @@ use mtproto_proto::transport::{Frame, Framing, Obfuscation};
 use mtproto_proto::{DcId, Time};
 use mtproto_schema::api::functions::auth::{BindTempAuthKey, DropTempAuthKeys, SendCode};
 use mtproto_schema::api::functions::help::{GetConfig, GetNearestDc};
+use mtproto_schema::api::functions::langpack::GetLanguages;
 use mtproto_schema::api::functions::users::GetUsers;
 use mtproto_schema::api::functions::{
     InitConnection, InvokeAfterMsg, InvokeAfterMsgs, InvokeWithLayer, InvokeWithoutUpdates,
@@ -418,11 +419,26 @@ fn methods_that_need_a_sign_in_are_refused_as_unregistered() {
         UNREGISTERED
     );
     // Arguments that no layer reads: the method is known, and that is what counts.
-    let id = <SendCode as mtproto_schema::Function>::ID;
+    let id = <GetUsers as mtproto_schema::Function>::ID;
     assert_eq!(
         client.call_raw(&id.to_le_bytes()).unwrap_err(),
         UNREGISTERED
     );
+}
+
+#[test]
+fn methods_that_sign_in_are_refused_without_calling_the_key_unregistered() {
+    let dc = start();
+    let mut client = Client::new(&dc, 1);
+    client.initialize();
+    let refused = |id: u32| client.call_raw(&id.to_le_bytes()).unwrap_err();
+    let [send_code, languages] = [
+        <SendCode as mtproto_schema::Function>::ID,
+        <GetLanguages as mtproto_schema::Function>::ID,
+    ]
+    .map(refused);
+    assert_eq!(send_code, "400 PHONE_NUMBER_INVALID");
+    assert_eq!(languages, "400 METHOD_INVALID");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Any method on any server, JSON in, JSON out; each adapter's `call` example runs it.
 //!
 //! Failures are one line of JSON on stderr, `{"error":{"kind":…,"code":…,"message":…}}`, and an
-//! exit code that is not 0. `kind` is one of the words in [`Failure`]'s constructors below.
+//! exit code that is not 0. `kind` says what went wrong in one word, `code` is the server's if it gave
+//! one.
 
+use std::ffi::OsString;
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use clap::{Parser, ValueEnum};
 use mtproto_driver::{
@@ -24,7 +26,7 @@ use mtproto_proto::{DcId, connection, handshake};
 use mtproto_schema::{LAYER, Schema};
 use serde_json::{Value, json};
 
-/// Longest wait for a TCP stream, and for the server's first words, within `--timeout`.
+/// Longest wait for a TCP stream, and for the server's first words.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
 
 /// How long temporary keys live: no call lasts longer.
@@ -83,59 +85,59 @@ enum FramingName {
 }
 
 /// Why there is no answer.
-struct Failure {
-    kind: &'static str,
-    code: Option<i32>,
-    message: String,
+#[derive(Debug)]
+pub struct Failure {
+    pub kind: &'static str,
+    pub code: Option<i32>,
+    pub message: String,
 }
 
 /// Reads the command line, calls, prints.
 pub async fn run<R: Runtime>(runtime: R) -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        // `--help` and the like are answers.
-        Err(e) if !e.use_stderr() => {
-            print!("{e}");
-            return ExitCode::SUCCESS;
+    match answer(&runtime, env::args_os()).await {
+        Ok(answer) => {
+            // It fails when nobody listens any more.
+            let _ = writeln!(io::stdout(), "{answer}");
+            ExitCode::SUCCESS
         }
+        Err(Failure {
+            kind,
+            code,
+            message,
+        }) => {
+            let error = json!({ "error": { "kind": kind, "code": code, "message": message } });
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(if kind == "usage" { 2 } else { 1 })
+        }
+    }
+}
+
+/// What goes to stdout for this command line, the program's name included.
+pub async fn answer<R: Runtime>(
+    runtime: &R,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<String, Failure> {
+    match Args::try_parse_from(args) {
+        Ok(args) => Ok(call(runtime, args).await?.to_string()),
+        // `--help` is an answer.
+        Err(e) if !e.use_stderr() => Ok(e.to_string()),
         Err(e) => {
             let text = e.to_string();
             // The first paragraph says what is wrong, the others how to get help.
             let text = text.trim_start_matches("error: ").split("\n\n").next();
-            let text = text
-                .unwrap_or_default()
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ");
-            return fail(Failure::new("usage", format!("{text}; see --help")));
+            let words: Vec<_> = text.unwrap_or_default().split_whitespace().collect();
+            Err(Failure::new(
+                "usage",
+                format!("{}; see --help", words.join(" ")),
+            ))
         }
-    };
-    match call(&runtime, args).await {
-        Ok(answer) => {
-            println!("{answer}");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => fail(failure),
     }
-}
-
-fn fail(failure: Failure) -> ExitCode {
-    let Failure {
-        kind,
-        code,
-        message,
-    } = failure;
-    eprintln!(
-        "{}",
-        json!({ "error": { "kind": kind, "code": code, "message": message } })
-    );
-    ExitCode::from(if kind == "usage" { 2 } else { 1 })
 }
 
 async fn call<R: Runtime>(runtime: &R, args: Args) -> Result<Value, Failure> {
     let timeout = Duration::from_secs(args.timeout);
-    let until = runtime.now() + timeout;
     let plan = Plan::read(args, timeout)?;
+    let until = runtime.now() + timeout;
     match before(runtime, until, plan.run(runtime, until)).await {
         Some(result) => result,
         None => Err(Failure::new(
@@ -169,7 +171,7 @@ impl Plan {
             FramingName::Padded => Framing::PaddedIntermediate,
             FramingName::Full => Framing::Full,
         };
-        client.obfuscation = args.obfuscated.then(|| Obfuscation {
+        client.obfuscation = args.obfuscated.then_some(Obfuscation {
             secret: None,
             dc: Some(client.dc),
         });
@@ -178,10 +180,12 @@ impl Plan {
             api_id,
             args.layer.or(schema.layer()).unwrap_or(LAYER),
         ));
-        client.handshake_timeout = FIRST_WORDS.min(timeout);
+        // Before the timeout, so that silence is told from slowness.
+        let first_words = FIRST_WORDS.min(timeout * 3 / 4);
+        client.handshake_timeout = first_words;
 
         let mut config = Config::new(client);
-        config.connect_timeout = FIRST_WORDS.min(timeout);
+        config.connect_timeout = first_words;
         config.close_timeout = Duration::from_secs(1);
         config.schema = Some(schema);
         Ok(Plan {
@@ -320,7 +324,7 @@ impl From<Error> for Failure {
             Error::UnknownMethod { .. } => ("unknown_method", None),
             Error::Arguments { .. } => ("arguments", None),
             Error::Cut { reason, .. } | Error::Closed(reason) => closed(reason),
-            _ => ("other", None),
+            Error::Entropy(_) | _ => ("other", None),
         };
         Failure {
             kind,
@@ -345,7 +349,11 @@ fn closed(reason: &CloseReason) -> (&'static str, Option<i32>) {
         }
         connection::Error::Handshake(_) => ("handshake", None),
         connection::Error::BindRefused(_) => ("temp_key", None),
-        _ => ("protocol", None),
+        connection::Error::Transport(_)
+        | connection::Error::PeerMisbehaved(_)
+        | connection::Error::Eof
+        | connection::Error::Closed
+        | _ => ("protocol", None),
     }
 }
 

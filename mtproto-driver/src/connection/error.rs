@@ -181,15 +181,17 @@ impl fmt::Display for CloseReason {
             CloseReason::Requested => f.write_str("it was closed by this side"),
             CloseReason::Peer => f.write_str("the server closed it"),
             CloseReason::Io(error) => write!(f, "the stream broke ({error})"),
-            CloseReason::Protocol(error) => match &**error {
-                connection::Error::Handshake(handshake::Error::TimedOut) => f.write_str(
-                    "the server did not answer in time; check that an MTProto server listens there",
-                ),
-                error => error.fmt(f),
-            },
+            CloseReason::Protocol(error) if is_silence(error) => f.write_str(
+                "the server did not answer in time; check that an MTProto server listens there",
+            ),
+            CloseReason::Protocol(error) => error.fmt(f),
             CloseReason::Aborted => f.write_str("the runtime dropped the connection's task"),
         }
     }
+}
+
+fn is_silence(error: &connection::Error) -> bool {
+    *error == connection::Error::Handshake(handshake::Error::TimedOut)
 }
 
 impl fmt::Display for ConnectError {

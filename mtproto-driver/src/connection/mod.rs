@@ -222,7 +222,7 @@ impl Connection {
         mut options: SendOptions,
     ) -> impl Future<Output = Result<F::Response, Error>> + Send + use<F> {
         options.idempotent |= F::IDEMPOTENT;
-        let answer = self.invoke_raw(method.to_bytes(), options);
+        let answer = self.invoke_raw_with(method.to_bytes(), options);
         async move {
             let body = answer.await?;
             F::Response::from_bytes(&body).map_err(|error| Error::Decode {
@@ -237,6 +237,18 @@ impl Connection {
     /// # Errors
     /// As for [`invoke`](Connection::invoke).
     pub fn invoke_raw(
+        &self,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
+        self.invoke_raw_with(body, SendOptions::default())
+    }
+
+    /// [`invoke_raw`](Connection::invoke_raw) with a deadline and other options of its own. Unless
+    /// they say that it is idempotent, a body is never sent again when it may have been executed.
+    ///
+    /// # Errors
+    /// As for [`invoke`](Connection::invoke).
+    pub fn invoke_raw_with(
         &self,
         body: Bytes,
         options: SendOptions,

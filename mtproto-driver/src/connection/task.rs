@@ -112,14 +112,13 @@ impl<R: Runtime> Task<R> {
             for command in self.shared.inbox.take(cx) {
                 self.command(command);
             }
+            // Also before anything is read: a peer that never pauses does not keep us.
+            self.close_if_flushed(cx);
             match self.driver.poll_next(cx) {
                 Poll::Ready(Ok(Some(event))) => self.event(event),
                 Poll::Ready(Ok(None)) => return Poll::Ready(CloseReason::Requested),
                 Poll::Ready(Err(error)) => return Poll::Ready(self.reason(error)),
-                Poll::Pending if self.is_flushed(cx) => {
-                    self.closing = Closing::Down;
-                    self.driver.close();
-                }
+                Poll::Pending if self.close_if_flushed(cx) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -137,15 +136,21 @@ impl<R: Runtime> Task<R> {
         }
     }
 
-    /// Whether the stream is to be closed now: all is written, or patience is at its end.
-    fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Closes the stream if that was asked for, and all is written or patience is at its end.
+    fn close_if_flushed(&mut self, cx: &mut Context<'_>) -> bool {
         let Closing::Flushing(patience) = &mut self.closing else {
             return false;
         };
         // A handshake that no request waits for is not worth finishing.
         let machine = self.driver.machine();
         let drained = machine.is_drained() || machine.queued_bytes() == 0;
-        (drained && self.driver.is_flushed()) || patience.as_mut().poll(cx).is_ready()
+        let flushed = drained && self.driver.is_flushed();
+        if !flushed && patience.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.closing = Closing::Down;
+        self.driver.close();
+        true
     }
 
     fn command(&mut self, command: Command) {
@@ -207,7 +212,11 @@ impl<R: Runtime> Task<R> {
                 self.answer(id, Ok(body));
             }
             ClientEvent::Failed { id, error } => {
-                trace!(request = id.0, "failed");
+                if let RequestError::Rpc(error) = &error {
+                    trace!(request = id.0, code = error.code, "rpc error");
+                } else {
+                    trace!(request = id.0, "failed");
+                }
                 self.answer(id, Err(request_error(error)));
             }
             ClientEvent::Update { body } => {

@@ -578,8 +578,8 @@ impl ClientConnection {
                     self.now_connected();
                     continue;
                 }
+                // The key stays unbound, which `suspend` sees by this.
                 SessionEvent::Failed { id, error } if Some(id) == self.binding => {
-                    self.binding = None;
                     return Some(Error::BindRefused(error));
                 }
                 SessionEvent::Acked { id } if Some(id) == self.binding => continue,
@@ -647,8 +647,10 @@ impl ClientConnection {
             Some(session) => session.send(now, body, options),
             None => {
                 let config = &self.config.session;
+                let init = self.config.init.as_ref().map(InitParams::prefix);
+                let prefix = init.map_or(0, |prefix| prefix.len());
                 self.waiting
-                    .add(now, compressed(body, config), options, config)
+                    .add(now, compressed(body, config), prefix, options, config)
             }
         }
     }
@@ -742,9 +744,8 @@ impl ClientConnection {
             self.drop_session();
             self.temp = None;
         }
-        if self.error.is_some()
-            && matches!(self.error, Some(Error::Handshake(_) | Error::Status { .. }))
-        {
+        if matches!(self.error, Some(Error::Status { .. })) {
+            // The server does not know it.
             self.handshake = None;
         }
         let handshake = self

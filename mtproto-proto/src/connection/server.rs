@@ -98,6 +98,6 @@ impl Machine for ServerConnection {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.server.poll_timeout()
+        self.server.poll_timeout().filter(|_| self.error.is_none())
     }
 }

@@ -156,14 +156,14 @@ impl Keys {
         self.keys.remove(&id);
     }
 
-    /// Forgets a permanent key and the temporary ones bound to it; `false` for a temporary key.
-    pub(super) fn destroy(&mut self, id: AuthKeyId) -> bool {
+    /// Forgets a permanent key and the temporary ones bound to it, which are returned; `None` for a
+    /// temporary key.
+    pub(super) fn destroy(&mut self, id: AuthKeyId) -> Option<Vec<AuthKeyId>> {
         if self.keys.get(&id).is_none_or(|key| key.expires.is_some()) {
-            return false;
+            return None;
         }
         self.keys.remove(&id);
-        self.keys.retain(|_, key| key.bound != Some(id));
-        true
+        Some(self.drop_temp(id, &[]))
     }
 
     /// Forgets the temporary keys bound to this one but for those named.

@@ -359,6 +359,9 @@ impl Server {
         if session.0 == 0 {
             return Err(Error::Status { code: -404 });
         }
+        if !stream.has_room_for(id, session) {
+            return Err(Error::Status { code: -429 });
+        }
         if !self.registry.contains(id, session) {
             if let Some(evicted) = self.registry.make_room(id) {
                 self.remove_session(evicted.0, evicted.1);
@@ -370,17 +373,26 @@ impl Server {
                 session,
             });
         }
-        if let Some(former) = self.registry.attach(id, session, conn, now) {
+        if self.registry.moves(id, session, opened.header.msg_id)
+            && let Some(former) = self.registry.attach(id, session, conn, now)
+        {
             if let Some(former) = self.streams.get_mut(&former) {
                 former.sessions.retain(|other| *other != (id, session));
             }
-            stream.attach(id, session)?;
+            stream.attach(id, session);
         }
         let Some(entry) = self.registry.get_mut(id, session) else {
             return Ok(());
         };
         entry.session.handle_opened(now, opened, &mut self.rng)?;
+        let (speaks_through, overflowed) = (entry.conn, entry.session.has_overflowed());
         self.drain_session(now, id, session, Some(stream));
+        match speaks_through {
+            Some(other) if other != conn => self.wake(other),
+            // It asks and does not read.
+            Some(_) if overflowed => return Err(Error::Silent),
+            Some(_) | None => {}
+        }
         Ok(())
     }
 
@@ -452,7 +464,13 @@ impl Server {
 
     /// A permanent key is forgotten at once; the session that asked still gets its answer.
     fn destroy_key(&mut self, key: AuthKeyId, session: SessionId) {
-        let destroyed = self.keys.destroy(key);
+        let bound = self.keys.destroy(key);
+        let destroyed = bound.is_some();
+        for temp in bound.into_iter().flatten() {
+            for session in self.registry.sessions_of(temp) {
+                self.remove_session(temp, session);
+            }
+        }
         if let Some(entry) = self.registry.get_mut(key, session) {
             if destroyed {
                 entry

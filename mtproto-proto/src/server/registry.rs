@@ -12,8 +12,12 @@ use core::time::Duration;
 use crate::crypto::AuthKey;
 use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
 use crate::server::ServerConfig;
-use crate::session::{self, ServerSalts, Session};
+use crate::session::{self, MAX_AGE, ServerSalts, Session, floor_of};
 use crate::time::Time;
+
+/// Keys whose sessions' end is remembered; what is older than any message may be is forgotten
+/// first.
+const MAX_FLOORS: usize = 16_384;
 
 pub(super) struct Entry {
     pub(super) session: Session,
@@ -28,6 +32,9 @@ pub(super) struct Entry {
 
 pub(super) struct Registry {
     sessions: BTreeMap<(AuthKeyId, SessionId), Entry>,
+    /// The newest message of a key's sessions that are forgotten: a copy of one of their packets
+    /// must not begin them anew.
+    floors: BTreeMap<AuthKeyId, MsgId>,
     calls: BTreeMap<IncomingId, (AuthKeyId, SessionId, MsgId)>,
     last_call: u64,
     salt_secret: [u8; 32],
@@ -40,6 +47,7 @@ impl Registry {
     pub(super) fn new(config: &ServerConfig, salt_secret: [u8; 32]) -> Self {
         Registry {
             sessions: BTreeMap::new(),
+            floors: BTreeMap::new(),
             calls: BTreeMap::new(),
             last_call: 0,
             salt_secret,
@@ -91,8 +99,12 @@ impl Registry {
     ) {
         let id = key.id();
         let salts = ServerSalts::new(self.salt_secret, id, first_salt);
+        let mut new = Session::server(key.clone(), session, salts, self.config.clone(), now);
+        if let Some(floor) = self.floors.get(&id) {
+            new.forget_below(*floor);
+        }
         let entry = Entry {
-            session: Session::server(key.clone(), session, salts, self.config.clone(), now),
+            session: new,
             conn: None,
             heard: now,
             forget_at: None,
@@ -104,10 +116,35 @@ impl Registry {
 
     pub(super) fn remove(&mut self, key: AuthKeyId, session: SessionId) -> Option<Entry> {
         let entry = self.sessions.remove(&(key, session))?;
+        if let Some(newest) = entry.session.newest_from_peer() {
+            if self.floors.len() >= MAX_FLOORS {
+                // What is older is refused by its age.
+                let oldest = self.floors.values().min().copied();
+                let horizon = MsgId(floor_of(entry.heard - MAX_AGE)).max(oldest.unwrap_or(newest));
+                self.floors.retain(|_, floor| *floor > horizon);
+            }
+            let floor = self.floors.entry(key).or_insert(newest);
+            *floor = newest.max(*floor);
+        }
         for call in entry.calls.values() {
             self.calls.remove(call);
         }
         Some(entry)
+    }
+
+    /// Whether a message shows that the session speaks through the stream that brought it: a copy of
+    /// an old packet does not. It is newer than all before, or new at least while there is no
+    /// stream.
+    pub(super) fn moves(&self, key: AuthKeyId, session: SessionId, msg_id: MsgId) -> bool {
+        self.sessions
+            .get(&(key, session))
+            .is_some_and(|entry| match entry.conn {
+                Some(_) => entry
+                    .session
+                    .newest_from_peer()
+                    .is_none_or(|newest| msg_id > newest),
+                None => entry.session.is_new(msg_id),
+            })
     }
 
     /// The session speaks through this stream from now on. Returns the stream that it spoke

@@ -19,13 +19,15 @@ use crate::rng::Rng;
 use crate::server::ServerConfig;
 use crate::session::packet;
 use crate::time::Time;
-use crate::transport::Codec;
+use crate::transport::{Codec, MAX_SERVER_FRAME};
 
 /// Replies of handshakes, quick acknowledgements and errors that wait for the stream: a client
 /// that asks for more without reading is closed.
 const MAX_CONTROL: usize = 256;
-/// Packets that wait for their key.
+/// Packets that wait for their key, …
 const MAX_PARKED: usize = 64;
+/// … and their bytes: whoever sends them may have no key at all.
+const MAX_PARKED_BYTES: usize = MAX_SERVER_FRAME;
 /// Sessions that speak through one stream; clients use one.
 const MAX_SESSIONS: usize = 16;
 
@@ -85,11 +87,15 @@ impl Stream {
     }
 
     pub(super) fn push(&mut self, control: Control) -> Result<(), Error> {
-        if self.control.len() >= MAX_CONTROL {
-            return Err(Error::Silent);
+        if self.control.len() < MAX_CONTROL {
+            self.control.push_back(control);
+            return Ok(());
         }
-        self.control.push_back(control);
-        Ok(())
+        match control {
+            // Only a hint: a client may ask for many before it reads.
+            Control::QuickAck(_) => Ok(()),
+            Control::Plain(_) | Control::Status(_) => Err(Error::Silent),
+        }
     }
 
     pub(super) fn pop_control(&mut self) -> Option<Control> {
@@ -118,7 +124,9 @@ impl Stream {
 
     /// Keeps a packet until its key is known.
     pub(super) fn park(&mut self, packet: BytesMut, quick_ack: bool) -> Result<(), Error> {
-        if self.parked.len() >= MAX_PARKED {
+        let bytes = self.parked.iter().map(|(packet, _)| packet.len());
+        let bytes = bytes.fold(packet.len(), usize::saturating_add);
+        if self.parked.len() >= MAX_PARKED || bytes > MAX_PARKED_BYTES {
             return Err(Error::Status { code: -429 });
         }
         self.parked.push_back((packet, quick_ack));
@@ -133,12 +141,13 @@ impl Stream {
             .map(AuthKeyId)
     }
 
-    pub(super) fn attach(&mut self, key: AuthKeyId, session: SessionId) -> Result<(), Error> {
-        if self.sessions.len() >= MAX_SESSIONS {
-            return Err(Error::Status { code: -429 });
-        }
+    /// Whether one more session, if this one is not among them, may speak through this stream.
+    pub(super) fn has_room_for(&self, key: AuthKeyId, session: SessionId) -> bool {
+        self.sessions.len() < MAX_SESSIONS || self.sessions.contains(&(key, session))
+    }
+
+    pub(super) fn attach(&mut self, key: AuthKeyId, session: SessionId) {
         self.sessions.push((key, session));
-        Ok(())
     }
 
     /// The session whose turn it is.

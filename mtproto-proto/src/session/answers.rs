@@ -20,13 +20,16 @@ use crate::rng::Rng;
 use crate::session::incoming::{Context, Message, constructor, inflate, parse};
 use crate::session::msg_id::{MsgIds, Parity};
 use crate::session::pending::Sent;
-use crate::session::{Acks, Event, SeqNo, Session, Side, random_id};
+use crate::session::{Acks, Event, Former, SeqNo, Session, Side, random_id};
 use crate::time::Time;
 
 /// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
 const LARGE_ANSWER: usize = 16 << 10;
 /// So many bytes of them renew the session: else the server would send them for ever. TDLib's number.
 const MAX_UNWANTED: usize = 256 << 10;
+/// Requests have a budget; acknowledgements, pings and questions of ours are sent again after so
+/// many refusals in a row: a salt, the clock and the session cost one each, times two.
+const MAX_SERVICE_REFUSALS: u8 = 6;
 
 impl Session {
     /// One message of the server. `Ok(false)`: it was dropped and is not to be acknowledged.
@@ -38,7 +41,7 @@ impl Session {
         rng: &mut Rng,
     ) -> Result<bool, DecodeError> {
         let Message { msg_id, body, .. } = message;
-        if context.stale && !self.repairs_clock(context, msg_id, constructor, &body) {
+        if context.stale && !self.repairs_clock(context, msg_id, constructor, &body, rng) {
             count(&mut self.stats.too_old);
             return Ok(false);
         }
@@ -46,17 +49,18 @@ impl Session {
             types::RpcResult::ID => self.handle_result(context, msg_id, &body, rng)?,
             types::Pong::ID => {
                 let pong: types::Pong = parse(&body)?;
-                self.check_time_of_answer(context.now, msg_id, MsgId(pong.msg_id));
+                self.check_time_of_answer(context, msg_id, MsgId(pong.msg_id), rng);
                 self.handle_bare_answer(MsgId(pong.msg_id), body);
             }
             types::BadMsgNotification::ID => {
                 let bad: types::BadMsgNotification = parse(&body)?;
-                self.handle_bad_msg(context.now, msg_id, &bad, rng);
+                self.handle_bad_msg(context, msg_id, &bad, rng);
             }
             types::BadServerSalt::ID => {
                 let bad: types::BadServerSalt = parse(&body)?;
                 self.handle_bad_salt(context.now, &bad);
             }
+            types::NewSessionCreated::ID if !self.is_current(context) => return Ok(false),
             types::NewSessionCreated::ID => {
                 let created: types::NewSessionCreated = parse(&body)?;
                 self.handle_new_session(context.now, &created);
@@ -112,6 +116,7 @@ impl Session {
         msg_id: MsgId,
         constructor: u32,
         body: &Bytes,
+        rng: &mut Rng,
     ) -> bool {
         match constructor {
             types::BadMsgNotification::ID | types::BadServerSalt::ID => true,
@@ -121,7 +126,7 @@ impl Session {
                 let Some(request) = request.map(|id| MsgId(i64::from_le_bytes(*id))) else {
                     return false;
                 };
-                self.check_time_of_answer(context.now, msg_id, request);
+                self.check_time_of_answer(context, msg_id, request, rng);
                 context.stale = self.ids.age(msg_id, context.now) == super::msg_id::Age::TooOld;
                 !context.stale
             }
@@ -129,16 +134,25 @@ impl Session {
         }
     }
 
-    /// An answer much older than its request shows that our time is wrong.
-    fn check_time_of_answer(&mut self, now: Time, answer: MsgId, request: MsgId) {
+    /// An answer much older than its request shows that our time is wrong, and the ids of this
+    /// session too far ahead.
+    fn check_time_of_answer(
+        &mut self,
+        context: &Context,
+        answer: MsgId,
+        request: MsgId,
+        rng: &mut Rng,
+    ) {
         let Side::Client(client) = &self.side else {
             return;
         };
-        if client.pending.sent(request).is_some()
+        if self.is_current(context)
+            && client.pending.sent(request).is_some()
             && MsgIds::answer_shows_wrong_time(answer, request)
         {
-            let corrected = self.ids.reset(answer, now);
+            let corrected = self.ids.reset(answer, context.now);
             self.clock_corrected(corrected);
+            self.renew(rng);
         }
     }
 
@@ -162,14 +176,14 @@ impl Session {
         let request = MsgId(reader.i64());
         let result = reader.rest();
         reader.check()?;
-        self.check_time_of_answer(context.now, msg_id, request);
+        self.check_time_of_answer(context, msg_id, request, rng);
         let Side::Client(client) = &mut self.side else {
             return Ok(());
         };
         let Some(id) = client.pending.request_of(request) else {
             // The answer to our own rpc_drop_answer is expected and needs no care.
-            if client.pending.refused(request).is_none() {
-                self.unwanted(result.len(), rng);
+            if !client.pending.answered(request) {
+                self.unwanted(context, result.len(), rng);
             }
             return Ok(());
         };
@@ -189,6 +203,7 @@ impl Session {
         let Some(ended) = client.pending.take(id) else {
             return Ok(());
         };
+        client.refusals = 0;
         client.initialised |= ended.initialises && error.is_none();
         let event = match (error, result) {
             (Some(error), _) => Event::Failed {
@@ -239,11 +254,14 @@ impl Session {
             return;
         };
         let Some(id) = client.pending.request_of(request) else {
-            if client.pending.refused(request).is_none() {
+            if client.pending.answered(request) {
+                client.refusals = 0;
+            } else {
                 count(&mut self.stats.unknown_answers);
             }
             return;
         };
+        client.refusals = 0;
         client.pending.take(id);
         self.events.push_back(Event::Response { id, body });
     }
@@ -262,8 +280,9 @@ impl Session {
         }
     }
 
-    /// Nobody waits for this answer; too many large ones renew the session.
-    fn unwanted(&mut self, bytes: usize, rng: &mut Rng) {
+    /// Nobody waits for this answer; too many large ones renew the session, and end the stream if
+    /// they keep coming under the former one.
+    fn unwanted(&mut self, context: &Context, bytes: usize, rng: &mut Rng) {
         count(&mut self.stats.unknown_answers);
         let Side::Client(client) = &mut self.side else {
             return;
@@ -271,15 +290,20 @@ impl Session {
         if bytes >= LARGE_ANSWER {
             client.unwanted = client.unwanted.saturating_add(bytes);
             if client.unwanted > MAX_UNWANTED {
-                self.renew(rng);
+                if self.is_current(context) {
+                    self.renew(rng);
+                } else {
+                    self.former = None;
+                }
             }
         }
     }
 
-    /// `bad_msg_notification`: none of what it names was executed, but for code 20.
+    /// `bad_msg_notification`: none of what it names was executed, but for codes 19 and 20. One
+    /// that comes in a former session was answered by the present one already.
     fn handle_bad_msg(
         &mut self,
-        now: Time,
+        context: &Context,
         msg_id: MsgId,
         bad: &types::BadMsgNotification,
         rng: &mut Rng,
@@ -288,8 +312,9 @@ impl Session {
             return;
         };
         match bad.error_code {
-            // Too old to know whether it came.
-            20 => {
+            // Too old to know whether it came, or a container that came before: its packet may have
+            // been sent a second time by somebody else.
+            19 | 20 => {
                 let Side::Client(client) = &self.side else {
                     return;
                 };
@@ -305,14 +330,18 @@ impl Session {
             16 => self.send_again(&refused, Fate::NotReceived),
             // Our clock is ahead. Ids would have to go back, which needs a new session.
             17 => {
-                let corrected = self.ids.reset(msg_id, now);
-                self.clock_corrected(corrected);
-                self.renew(rng);
+                if self.is_current(context) {
+                    let corrected = self.ids.reset(msg_id, context.now);
+                    self.clock_corrected(corrected);
+                    self.renew(rng);
+                }
                 self.send_again(&refused, Fate::NotReceived);
             }
             // Numbers or containers that the server does not like: only a new session helps.
             _ => {
-                self.renew(rng);
+                if self.is_current(context) {
+                    self.renew(rng);
+                }
                 self.send_again(&refused, Fate::NotReceived);
             }
         }
@@ -342,10 +371,13 @@ impl Session {
             count(&mut self.stats.unknown_notifications);
             return None;
         };
+        client.refusals = client.refusals.saturating_add(1);
+        let repeat = client.refusals <= MAX_SERVICE_REFUSALS;
         let mut requests = Vec::new();
         for member in members {
             match member {
                 Sent::Request(id) => requests.push(id),
+                _ if !repeat => {}
                 Sent::Acks(ids) => self.acks.put_back(ids),
                 Sent::FutureSalts => {
                     if let Side::Client(client) = &mut self.side {
@@ -408,7 +440,6 @@ impl Session {
             return count(&mut self.stats.unknown_answers);
         }
         client.salts.learn(&salts.salts, server_now);
-        client.salts_asked = None;
         self.events.push_back(Event::KeyStateChanged);
         self.handle_bare_answer(request, body);
     }
@@ -416,12 +447,16 @@ impl Session {
     /// A new session id. What was written stays awaited: late answers come under the old id.
     fn renew(&mut self, rng: &mut Rng) {
         count(&mut self.stats.sessions_renewed);
-        self.previous = Some(self.id);
-        self.id = random_id(rng);
+        self.former = Some(Former {
+            id: core::mem::replace(&mut self.id, random_id(rng)),
+            replay: core::mem::take(&mut self.replay),
+        });
+        self.ids.start_again();
         self.seq_no = SeqNo::default();
         self.acks = Acks::default();
         if let Side::Client(client) = &mut self.side {
             client.unwanted = 0;
+            client.pending.session_replaced();
         }
     }
 }

@@ -14,11 +14,11 @@ use mtproto_schema::mtproto::types;
 use mtproto_schema::{Constructor, DecodeError, Reader};
 
 use crate::error::{PeerMisbehaved, count};
-use crate::ids::MsgId;
+use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
 use crate::session::msg_id::Age;
 use crate::session::packet::Opened;
-use crate::session::replay::Seen;
+use crate::session::replay::{Replay, Seen};
 use crate::session::timer::Timer;
 use crate::session::{MAX_INFLATED, Session, Side, gzip, seq_no};
 use crate::time::Time;
@@ -37,6 +37,8 @@ pub(super) struct Message {
 /// What the messages of one packet share.
 pub(super) struct Context {
     pub(super) now: Time,
+    /// The session that the packet came in.
+    session: SessionId,
     /// The packet is older than the window: only what repairs the clock is taken from it.
     pub(super) stale: bool,
     /// Bytes that its compressed messages may still inflate to.
@@ -44,9 +46,10 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(now: Time) -> Self {
+    pub(super) fn new(now: Time, session: SessionId) -> Self {
         Context {
             now,
+            session,
             stale: false,
             inflatable: MAX_INFLATED,
         }
@@ -63,50 +66,50 @@ impl Session {
     ) -> Result<(), PeerMisbehaved> {
         let now = self.forward(now);
         let header = opened.header;
-        if header.session_id != self.id && Some(header.session_id) != self.previous {
+        let former = self.former.as_ref().map(|former| former.id);
+        if header.session_id != self.id && Some(header.session_id) != former {
             return Err(PeerMisbehaved::ForeignSession);
         }
         count(&mut self.stats.packets_in);
-        self.heard(now);
         let message = Message {
             msg_id: header.msg_id,
             seq_no: header.seq_no,
             body: opened.body,
         };
         match self.side {
-            Side::Client(_) => self.judge_from_server(now, message, rng),
+            Side::Client(_) => self.judge_from_server(now, header.session_id, message, rng),
             Side::Server(_) => self.judge_from_client(now, header.salt, message, rng),
         }
+        self.heard(now);
         Ok(())
     }
 
     /// The client's checks of an outermost message.
-    fn judge_from_server(&mut self, now: Time, message: Message, rng: &mut Rng) {
+    fn judge_from_server(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        message: Message,
+        rng: &mut Rng,
+    ) {
         let msg_id = message.msg_id;
+        let mut context = Context::new(now, session);
         if msg_id.0 & 1 == 0 {
             return count(&mut self.stats.bad_msg_ids);
         }
-        match self.replay.check(msg_id.0) {
+        match self.replay(session).check(msg_id.0) {
             Seen::New => {}
-            Seen::Before => {
-                count(&mut self.stats.duplicates);
-                if seq_no::is_content(message.seq_no) {
-                    self.acknowledge(now, msg_id);
-                }
-                return;
-            }
-            Seen::Unknown => return count(&mut self.stats.too_old),
+            Seen::Before => return self.came_twice(&context, msg_id, message.seq_no),
+            // Ours may be the clock that is wrong.
+            Seen::Unknown => context.stale = true,
         }
         // The server's time comes first: it decides what is old.
         let corrected = self.ids.observe(msg_id, now);
         self.clock_corrected(corrected);
-        let stale = self.ids.age(msg_id, now) == Age::TooOld;
-        self.replay.insert(msg_id.0, self.ids.horizon(now));
+        context.stale |= self.ids.age(msg_id, now) == Age::TooOld;
+        let horizon = self.ids.horizon(now);
+        self.replay(session).insert(msg_id.0, horizon);
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
-        let mut context = Context {
-            stale,
-            ..Context::new(now)
-        };
         self.walk(&mut context, message, rng);
     }
 
@@ -131,20 +134,22 @@ impl Session {
                 count(&mut self.stats.bad_msg_ids);
                 continue;
             }
-            match self.replay.check(member.msg_id.0) {
-                Seen::Before => {
-                    count(&mut self.stats.duplicates);
-                    if seq_no::is_content(member.seq_no) {
-                        self.acknowledge(context.now, member.msg_id);
-                    }
-                    continue;
-                }
-                // The peer may send an old message again inside a new container.
-                Seen::New | Seen::Unknown => {}
+            let seen = self.replay(context.session).check(member.msg_id.0);
+            if seen == Seen::Before {
+                self.came_twice(context, member.msg_id, member.seq_no);
+                continue;
+            }
+            // The peer may send an old message again inside a new container, but then nobody can
+            // tell whether it came: only an answer shows that by itself.
+            let unknown = seen == Seen::Unknown;
+            if unknown && matches!(self.side, Side::Server(_)) {
+                self.too_old_to_know(&member);
+                continue;
             }
             if !context.stale {
-                self.replay
-                    .insert(member.msg_id.0, self.ids.horizon(context.now));
+                let horizon = self.ids.horizon(context.now);
+                self.replay(context.session)
+                    .insert(member.msg_id.0, horizon);
             }
             let Some(member) = self.unpack(context, member) else {
                 continue;
@@ -154,7 +159,20 @@ impl Session {
                 count(&mut self.stats.malformed);
                 continue;
             }
+            if unknown && constructor(&member.body) != Some(types::RpcResult::ID) {
+                count(&mut self.stats.too_old);
+                self.acknowledge_content(context, member.msg_id, member.seq_no);
+                continue;
+            }
             self.take(context, member, rng);
+        }
+    }
+
+    /// A message came a second time: it is not taken twice, but the peer missed that it came.
+    pub(super) fn came_twice(&mut self, context: &Context, msg_id: MsgId, seq_no: i32) {
+        count(&mut self.stats.duplicates);
+        if !self.answer_again(msg_id) {
+            self.acknowledge_content(context, msg_id, seq_no);
         }
     }
 
@@ -169,6 +187,7 @@ impl Session {
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
                     if matches!(self.side, Side::Client(_)) {
+                        self.acknowledge_content(context, message.msg_id, message.seq_no);
                         return None;
                     }
                 }
@@ -195,15 +214,32 @@ impl Session {
             Side::Client(_) => self.take_from_server(context, constructor, message, rng),
             Side::Server(_) => self.take_from_client(context, constructor, message),
         };
-        match taken {
-            Ok(true) if seq_no::is_content(seq_no) => self.acknowledge(context.now, msg_id),
-            Ok(_) => {}
-            Err(_) => {
-                count(&mut self.stats.malformed);
-                if seq_no::is_content(seq_no) {
-                    self.acknowledge(context.now, msg_id);
-                }
-            }
+        if taken.is_err() {
+            count(&mut self.stats.malformed);
+        }
+        if taken != Ok(false) {
+            self.acknowledge_content(context, msg_id, seq_no);
+        }
+    }
+
+    /// What came in this session.
+    fn replay(&mut self, session: SessionId) -> &mut Replay {
+        match &mut self.former {
+            Some(former) if session != self.id => &mut former.replay,
+            Some(_) | None => &mut self.replay,
+        }
+    }
+
+    /// Whether a packet came in the session that we speak in now.
+    pub(super) fn is_current(&self, context: &Context) -> bool {
+        context.session == self.id
+    }
+
+    /// Notes that the peer is to hear that a message came, if its number asks for it. Messages of
+    /// a former session cannot be acknowledged in this one.
+    pub(super) fn acknowledge_content(&mut self, context: &Context, msg_id: MsgId, seq_no: i32) {
+        if seq_no::is_content(seq_no) && self.is_current(context) {
+            self.acknowledge(context.now, msg_id);
         }
     }
 
@@ -267,7 +303,7 @@ pub(super) fn inflate(body: &Bytes, context: &mut Context) -> Option<Bytes> {
     Some(inflated)
 }
 
-/// A container's members; `Err` with those before the first that is malformed.
+/// A container's members; `Err` with those before the first that is malformed or too much.
 pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
     let mut rest = body.clone();
     let mut members = Vec::new();
@@ -278,10 +314,7 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
         return Err(members);
     };
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    if announced > MAX_CONTAINER_ITEMS {
-        return Err(members);
-    }
-    for _ in 0..announced {
+    for _ in 0..announced.min(MAX_CONTAINER_ITEMS) {
         let (Ok(msg_id), Ok(seq_no), Ok(len)) = (
             rest.try_get_i64_le(),
             rest.try_get_i32_le(),
@@ -298,6 +331,9 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
             seq_no,
             body: rest.split_to(len),
         });
+    }
+    if announced > MAX_CONTAINER_ITEMS {
+        return Err(members);
     }
     Ok(members)
 }

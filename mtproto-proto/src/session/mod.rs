@@ -26,6 +26,7 @@ mod salts;
 mod seq_no;
 mod state;
 mod timer;
+mod unacked;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -40,10 +41,11 @@ use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
 pub use gzip::{MAX_INFLATED, inflate};
-pub(crate) use msg_id::floor_of;
+pub(crate) use msg_id::{MAX_AGE, floor_of};
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;
 pub(crate) use pending::{Body, Pending};
+pub use requests::MAX_ANSWER;
 pub(crate) use salts::{MAX_FUTURE, Salt};
 pub use salts::{Salts, ServerSalts};
 
@@ -59,6 +61,7 @@ use pending::{Request, Stage};
 use replay::Replay;
 use seq_no::SeqNo;
 use timer::{Timer, Timers};
+use unacked::Unacked;
 
 /// `get_future_salts` is not repeated within this time. TDLib's number.
 const SALTS_AGAIN: Duration = Duration::from_secs(60);
@@ -249,8 +252,8 @@ impl core::error::Error for Silent {}
 pub struct Session {
     key: AuthKey,
     id: SessionId,
-    /// The id that this session had before it had to be renewed: late answers come under it.
-    previous: Option<SessionId>,
+    /// What this session was before it had to be renewed: late answers come under its id.
+    former: Option<Former>,
     config: Config,
     ids: MsgIds,
     seq_no: SeqNo,
@@ -266,6 +269,12 @@ pub struct Session {
     latest: Time,
     /// The peer did not read and a notice had to be dropped.
     overflowed: bool,
+}
+
+/// A session that was replaced, and what came in it.
+struct Former {
+    id: SessionId,
+    replay: Replay,
 }
 
 enum Side {
@@ -288,6 +297,8 @@ struct Client {
     unwanted: usize,
     /// `unique_id` of the last `new_session_created`.
     created: Option<i64>,
+    /// Refusals since the last answer.
+    refusals: u8,
 }
 
 impl Client {
@@ -316,6 +327,8 @@ struct Server {
     incoming: seq_no::Incoming,
     /// Calls that the owner has not answered.
     running: BTreeSet<MsgId>,
+    /// What the client has not acknowledged.
+    unacked: Unacked,
     /// `new_session_created` was queued.
     announced: bool,
 }
@@ -379,6 +392,7 @@ impl Session {
             quick_acks: VecDeque::new(),
             unwanted: 0,
             created: None,
+            refusals: 0,
         };
         let side = Side::Client(Box::new(client));
         Session::new(start.key, random_id(rng), ids, side, config, now)
@@ -396,6 +410,7 @@ impl Session {
             salts,
             incoming: seq_no::Incoming::default(),
             running: BTreeSet::new(),
+            unacked: Unacked::default(),
             announced: false,
         };
         Session::new(
@@ -419,7 +434,7 @@ impl Session {
         Session {
             key,
             id,
-            previous: None,
+            former: None,
             config,
             ids,
             seq_no: SeqNo::default(),
@@ -490,9 +505,10 @@ impl Session {
         let Side::Client(client) = &mut self.side else {
             return Err(SendError::Ended);
         };
+        let prefix = client.init_len();
         client
             .pending
-            .add(now, compressed(body, config), options, config)
+            .add(now, compressed(body, config), prefix, options, config)
     }
 
     /// Ends a request: it is not sent, or its answer is not wanted. Client.
@@ -552,12 +568,16 @@ impl Session {
     }
 
     /// A stream carries the session from now on. What was written to an earlier one and may have
-    /// been lost is asked for, or sent again if that is harmless.
+    /// been lost is asked for, or sent again if that is harmless. A server sends again whatever
+    /// was not acknowledged.
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
         self.heard(now);
         self.ask_after_unanswered();
+        if let Side::Server(server) = &mut self.side {
+            server.unacked.all_again();
+        }
     }
 
     /// No stream carries the session: it stops asking whether the peer lives.
@@ -657,6 +677,21 @@ impl Session {
         }
     }
 
+    /// The greatest message id that was accepted. Server.
+    pub(crate) fn newest_from_peer(&self) -> Option<MsgId> {
+        self.replay.newest().map(MsgId)
+    }
+
+    /// Whether a message of the peer with this id is not known to have come.
+    pub(crate) fn is_new(&self, msg_id: MsgId) -> bool {
+        self.replay.check(msg_id.0) == replay::Seen::New
+    }
+
+    /// Nothing up to this id is accepted: it may have been executed in another life of the session.
+    pub(crate) fn forget_below(&mut self, floor: MsgId) {
+        self.replay = Replay::above(floor.0);
+    }
+
     /// Lets acknowledgements leave without waiting.
     pub(crate) fn flush_acks(&mut self) {
         self.acks.make_due();
@@ -676,10 +711,14 @@ impl Session {
         }
     }
 
-    /// The session is over; what waits goes to its successor.
+    /// The session is over; what waits goes to its successor, which knows nothing of what was
+    /// written.
     pub(crate) fn into_pending(self) -> Pending {
         match self.side {
-            Side::Client(client) => client.pending,
+            Side::Client(mut client) => {
+                client.pending.session_replaced();
+                client.pending
+            }
             Side::Server(_) => Pending::default(),
         }
     }
@@ -697,7 +736,9 @@ impl Session {
             return Err(SendError::Ended);
         };
         client.pending.hold = true;
-        client.pending.add(now, Body::Bind(bind), options, config)
+        client
+            .pending
+            .add(now, Body::Bind(bind), 0, options, config)
     }
 
     /// The transport brought a quick acknowledgement.
@@ -713,7 +754,7 @@ impl Session {
             return;
         };
         if let Some((_, msg_id)) = client.quick_acks.remove(at) {
-            self.acknowledged(msg_id);
+            self.tell_acked(msg_id, false);
         }
     }
 }

@@ -106,21 +106,24 @@ impl MsgIds {
         self.set(seen)
     }
 
-    /// Takes the server's time from this id, forwards or back. Returns a correction worth
-    /// reporting, seconds.
+    /// A new session begins: its ids may be lower than those before.
+    pub(crate) fn start_again(&mut self) {
+        self.last = 0;
+    }
+
+    /// Takes the server's time from this id, forwards or back; ids that have to go back need a new
+    /// session. Returns a correction worth reporting, seconds.
     pub(crate) fn reset(&mut self, id: MsgId, now: Time) -> Option<i64> {
         self.set(offset_from(id, now))
     }
 
     fn set(&mut self, offset: i64) -> Option<i64> {
-        let by = offset
-            .saturating_sub(self.offset)
+        let by = offset.saturating_sub(self.offset);
+        // Rounded: an id is a little older than its arrival.
+        let by = by
+            .saturating_add(by.signum().saturating_mul(NANOS / 2))
             .checked_div(NANOS)
             .unwrap_or(0);
-        if offset < self.offset {
-            // Ids of the time that was wrong may lie far ahead; a new session makes them harmless.
-            self.last = 0;
-        }
         self.offset = offset;
         self.synced = true;
         (by.unsigned_abs() > REPORTED_JUMP_SECS).then_some(by)

@@ -114,6 +114,12 @@ impl Outgoing {
 enum Item {
     Acks(Vec<MsgId>),
     Notice(Notice),
+    /// What was not acknowledged, as it was sent before.
+    Again {
+        msg_id: MsgId,
+        seq_no: i32,
+        notice: Notice,
+    },
     FutureSalts,
     Ping,
     /// `initialises`: behind the `invokeWithLayer(initConnection(..))` prefix.
@@ -155,6 +161,15 @@ struct Planned {
     len: usize,
     msg_id: MsgId,
     seq_no: i32,
+}
+
+/// The message that travels without a container: the only one, unless its id is an old one, which
+/// may not be outermost.
+fn bare(items: &[Planned]) -> Option<&Planned> {
+    match items {
+        [only] if !matches!(only.item, Item::Again { .. }) => Some(only),
+        _ => None,
+    }
 }
 
 /// The next packet: its messages have ids, its length is known, its bytes are not written.
@@ -216,7 +231,7 @@ impl Session {
             || !self.out.is_empty()
             || match &self.side {
                 Side::Client(client) => client.ping_due || client.pending.next_ready().is_some(),
-                Side::Server(_) => false,
+                Side::Server(server) => server.unacked.wants_to_send(),
             }
     }
 
@@ -241,6 +256,18 @@ impl Session {
             }
             packing.add(Item::Acks(ids), len);
         }
+        if let Side::Server(server) = &mut self.side {
+            while let Some((msg_id, seq_no, notice)) = server.unacked.next(|len| packing.fits(len))
+            {
+                let len = notice.len();
+                let again = Item::Again {
+                    msg_id,
+                    seq_no,
+                    notice,
+                };
+                packing.add(again, len);
+            }
+        }
         while let Some(notice) = self.out.pop(|len| packing.fits(len)) {
             let len = notice.len();
             packing.add(Item::Notice(notice), len);
@@ -248,8 +275,9 @@ impl Session {
         let mut quick_ack = false;
         if let Side::Client(client) = &mut self.side {
             let server_now = self.ids.server_now(now);
-            // Asked for along with something else, and again only after a minute without answer.
+            // Asked for along with something else, but binding, and again only after a minute.
             let ask = client.pending.next_ready().is_some()
+                && !client.pending.hold
                 && client.salts.needs_more(server_now)
                 && client
                     .salts_asked
@@ -303,11 +331,17 @@ impl Session {
             let (parity, content) = match &item {
                 Item::Acks(_) => (Parity::Push, false),
                 Item::FutureSalts | Item::Ping => (Parity::Client, false),
-                Item::Notice(notice) => (notice.parity, notice.content),
+                Item::Notice(notice) | Item::Again { notice, .. } => {
+                    (notice.parity, notice.content)
+                }
                 Item::Request { id, .. } => (Parity::Client, self.is_content_request(*id)),
             };
-            let msg_id = self.ids.next(now, self.parity(parity), rng);
-            let seq_no = self.seq_no.next(content);
+            let (msg_id, seq_no) = if let Item::Again { msg_id, seq_no, .. } = item {
+                (msg_id, seq_no)
+            } else {
+                let msg_id = self.ids.next(now, self.parity(parity), rng);
+                (msg_id, self.seq_no.next(content))
+            };
             body_len = body_len.saturating_add(ITEM_HEADER).saturating_add(len);
             planned.push(Planned {
                 item,
@@ -316,15 +350,27 @@ impl Session {
                 seq_no,
             });
         }
-        let single = match planned.as_slice() {
-            [only] => Some((only.msg_id, only.seq_no, only.len)),
-            _ => None,
-        };
+        let single = bare(&planned).map(|only| (only.msg_id, only.seq_no, only.len));
         let (msg_id, seq_no, body_len) = single.unwrap_or_else(|| {
             let id = self.ids.next(now, self.parity(Parity::Push), rng);
             (id, self.seq_no.next(false), body_len)
         });
 
+        if let Side::Server(server) = &mut self.side {
+            for planned in &planned {
+                if let Item::Notice(notice) = &planned.item
+                    && notice.content
+                {
+                    server.unacked.keep(
+                        planned.msg_id,
+                        planned.seq_no,
+                        notice.clone(),
+                        self.config.max_notices,
+                        self.config.max_notice_bytes,
+                    );
+                }
+            }
+        }
         if let Side::Client(client) = &mut self.side {
             for Planned { item, msg_id, .. } in &planned {
                 match item {
@@ -339,6 +385,8 @@ impl Session {
                     Item::Request { id, .. } => {
                         client.pending.written(*id, *msg_id);
                     }
+                    // A server's.
+                    Item::Again { .. } => {}
                 }
             }
             if single.is_none() {
@@ -398,7 +446,7 @@ impl Session {
     }
 
     fn write_body(&self, plan: &Plan, rng: &mut Rng, out: &mut Vec<u8>) {
-        if let [only] = plan.items.as_slice() {
+        if let Some(only) = bare(&plan.items) {
             return self.write_item(only, rng, out);
         }
         tl::put_u32(out, types::MsgContainer::ID);
@@ -434,7 +482,7 @@ impl Session {
                 }
                 .encode(out);
             }
-            Item::Notice(notice) => notice.write(out),
+            Item::Notice(notice) | Item::Again { notice, .. } => notice.write(out),
             Item::Request { id, initialises } => {
                 let Side::Client(client) = &self.side else {
                     return;

@@ -60,11 +60,18 @@ pub(crate) enum Stage {
 pub(crate) struct Request {
     pub(crate) body: Body,
     pub(crate) stage: Stage,
+    /// The server said that it has it.
     pub(crate) acked: bool,
+    /// The application heard that the server has it.
+    told: bool,
     pub(crate) idempotent: bool,
     pub(crate) quick_ack: bool,
-    /// It was written at least once, so the server may have executed it.
+    /// It was written at least once.
     pub(crate) was_written: bool,
+    /// Nobody can tell whether an earlier sending was executed.
+    unsure: bool,
+    /// It was written in a session that is over: the server cannot be asked about it.
+    pub(crate) in_former_session: bool,
     /// When last written it carried `invokeWithLayer(initConnection(..))`.
     pub(crate) initialises: bool,
     retries_left: u8,
@@ -85,8 +92,8 @@ impl Request {
         match (self.stage, self.was_written) {
             (Stage::Queued, false) => Fate::NotSent,
             // It waits to be sent again because the server refused it.
-            (Stage::Queued, true) => Fate::NotReceived,
-            (Stage::Written(_), _) => Fate::MaybeExecuted,
+            (Stage::Queued, true) if !self.unsure => Fate::NotReceived,
+            (Stage::Queued, true) | (Stage::Written(_), _) => Fate::MaybeExecuted,
         }
     }
 }
@@ -119,16 +126,18 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// Takes a request; `prefix` bytes may have to go before it.
     pub(crate) fn add(
         &mut self,
         now: Time,
         body: Body,
+        prefix: usize,
         options: &SendOptions,
         config: &Config,
     ) -> Result<RequestId, SendError> {
-        let got = body.len();
-        if got > MAX_BODY {
-            return Err(SendError::TooLarge { got, max: MAX_BODY });
+        let (got, max) = (body.len(), MAX_BODY.saturating_sub(prefix));
+        if got > max {
+            return Err(SendError::TooLarge { got, max });
         }
         if got < 4 || !got.is_multiple_of(4) {
             return Err(SendError::Unaligned { got });
@@ -150,9 +159,12 @@ impl Pending {
                 body,
                 stage: Stage::Queued,
                 acked: false,
+                told: false,
                 idempotent: options.idempotent,
                 quick_ack: options.quick_ack,
                 was_written: false,
+                unsure: false,
+                in_former_session: false,
                 initialises: false,
                 retries_left: options.max_retries.unwrap_or(config.max_retries),
                 deadline,
@@ -209,6 +221,7 @@ impl Pending {
         if let Some(request) = self.requests.get_mut(&id) {
             request.initialises = initialises;
             request.was_written = true;
+            request.in_former_session = false;
             request.stage = Stage::Written(MsgId(0));
         }
     }
@@ -289,8 +302,9 @@ impl Pending {
         Some(request)
     }
 
-    /// The requests behind a message id or behind a container's that the server said it has.
-    pub(crate) fn acknowledge(&mut self, msg_id: MsgId) -> Vec<RequestId> {
+    /// The requests behind a message id or behind a container's that the server said it has, each
+    /// once. What is not authentic is told and changes nothing.
+    pub(crate) fn acknowledge(&mut self, msg_id: MsgId, authentic: bool) -> Vec<RequestId> {
         let members = match self.sent.get(&msg_id) {
             Some(Sent::Container(members)) => members.clone(),
             Some(_) => [msg_id].into(),
@@ -302,11 +316,24 @@ impl Pending {
             .collect();
         ids.into_iter()
             .filter(|id| {
-                self.requests
-                    .get_mut(id)
-                    .is_some_and(|request| !core::mem::replace(&mut request.acked, true))
+                self.requests.get_mut(id).is_some_and(|request| {
+                    request.acked |= authentic;
+                    !core::mem::replace(&mut request.told, true)
+                })
             })
             .collect()
+    }
+
+    /// Forgets a message of ours, no request and no container, that got its answer; whether there
+    /// was one.
+    pub(crate) fn answered(&mut self, msg_id: MsgId) -> bool {
+        match self.sent.get(&msg_id) {
+            Some(Sent::FutureSalts | Sent::Ping | Sent::Notice(_)) => {
+                self.sent.remove(&msg_id);
+                true
+            }
+            Some(Sent::Request(_) | Sent::Acks(_) | Sent::Container(_)) | None => false,
+        }
     }
 
     /// Forgets a refused message id; returns what stood behind it, a container's members one by
@@ -325,9 +352,10 @@ impl Pending {
         })
     }
 
-    /// Sends requests again, before all others and in their order, each at the price of one retry.
-    /// Returns those whose budget is used up, ended.
-    pub(crate) fn retry(&mut self, ids: &[RequestId]) -> Vec<RequestId> {
+    /// Sends requests again, before all others and in their order, each at the price of one retry;
+    /// `fate` is that of the sending before. Returns those whose budget is used up, ended, each
+    /// with its fate.
+    pub(crate) fn retry(&mut self, ids: &[RequestId], fate: Fate) -> Vec<(RequestId, Fate)> {
         let mut exhausted = Vec::new();
         for id in ids.iter().rev() {
             let Some(request) = self.requests.get_mut(id) else {
@@ -336,6 +364,7 @@ impl Pending {
             if request.stage == Stage::Queued {
                 continue;
             }
+            request.unsure |= fate == Fate::MaybeExecuted;
             if let Some(left) = request.retries_left.checked_sub(1) {
                 request.retries_left = left;
                 if let Stage::Written(msg_id) = request.stage {
@@ -343,20 +372,29 @@ impl Pending {
                 }
                 request.stage = Stage::Queued;
                 request.acked = false;
+                request.told = false;
                 self.queued_bytes = self.queued_bytes.saturating_add(request.body.len());
                 self.queue.push_front(*id);
             } else {
-                exhausted.push(*id);
+                let unsure = request.unsure;
+                exhausted.push((*id, if unsure { Fate::MaybeExecuted } else { fate }));
             }
         }
         exhausted.reverse();
-        for id in &exhausted {
+        for (id, _) in &exhausted {
             self.take(*id);
         }
         exhausted
     }
 
-    /// Written requests whose id, or whose container's, is below `first`.
+    /// What is written was written in a session that is over.
+    pub(crate) fn session_replaced(&mut self) {
+        for request in self.requests.values_mut() {
+            request.in_former_session |= request.stage != Stage::Queued;
+        }
+    }
+
+    /// Requests written in this session whose id, or whose container's, is below `first`.
     pub(crate) fn written_before(&self, first: MsgId) -> Vec<RequestId> {
         // A container's id stands for its members.
         let covered: BTreeSet<MsgId> = self
@@ -384,12 +422,21 @@ impl Pending {
                 | Sent::Notice(_)
                 | Sent::Container(_) => None,
             })
+            .filter(|id| {
+                self.requests
+                    .get(id)
+                    .is_some_and(|request| !request.in_former_session)
+            })
             .collect()
     }
 
-    /// All written requests, oldest id first.
+    /// All written requests, oldest first.
     pub(crate) fn written_requests(&self) -> Vec<RequestId> {
-        self.written_before(MsgId(i64::MAX))
+        self.requests
+            .iter()
+            .filter(|(_, request)| request.stage != Stage::Queued)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {

@@ -38,6 +38,14 @@ impl Default for Replay {
 }
 
 impl Replay {
+    /// Knows nothing of what came up to this id.
+    pub(crate) fn above(floor: i64) -> Self {
+        Replay {
+            ids: VecDeque::new(),
+            floor,
+        }
+    }
+
     pub(crate) fn check(&self, id: i64) -> Seen {
         if self.ids.back().is_none_or(|newest| id > *newest) && id > self.floor {
             return Seen::New;

@@ -14,10 +14,10 @@ use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, DecodeError, Encode, Function, Reader};
 use rand_core::Rng as _;
 
-use crate::error::count;
 use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
-use crate::session::incoming::{Context, Message, constructor, container};
+use crate::session::acks::MAX_PER_MESSAGE;
+use crate::session::incoming::{Context, Message, constructor, container, parse};
 use crate::session::msg_id::{Age, Parity};
 use crate::session::outgoing::Notice;
 use crate::session::replay::Seen;
@@ -29,6 +29,9 @@ use crate::time::Time;
 const MAX_RUNNING: usize = 16_384;
 /// Longest delay of `ping_delay_disconnect` that is honoured.
 const MAX_DISCONNECT_DELAY: i32 = 600;
+/// A longer answer is not sent a second time unasked: whoever sends an old packet again would make
+/// much of little.
+const MAX_REPEATED: usize = 1_024;
 /// Longest answer: a client refuses frames over 4 MiB.
 pub const MAX_ANSWER: usize = (1 << 22) - 1_024;
 
@@ -59,14 +62,17 @@ impl Session {
         let is_container = constructor(&message.body) == Some(types::MsgContainer::ID);
         let refuse = match (self.ids.age(msg_id, now), self.replay.check(msg_id.0)) {
             _ if msg_id.0 & 3 != 0 => Some(code::WRONG_LOW_BITS),
-            (_, Seen::Before) if is_container => Some(code::CONTAINER_SEEN_BEFORE),
+            // The id of another message; the same container twice is walked, and its members are
+            // known. To refuse it would make the client believe that they were not executed.
+            (_, Seen::Before) if is_container && !self.knows_members(&message.body) => {
+                Some(code::CONTAINER_SEEN_BEFORE)
+            }
+            (_, Seen::Before) if is_container => {
+                let mut context = Context::new(now, self.id);
+                return self.walk(&mut context, message, rng);
+            }
             (_, Seen::Before) => {
-                // It came twice: it is not executed twice.
-                count(&mut self.stats.duplicates);
-                if seq_no::is_content(seq_no) {
-                    self.acknowledge(now, msg_id);
-                }
-                return;
+                return self.came_twice(&Context::new(now, self.id), msg_id, seq_no);
             }
             (Age::TooNew, _) => Some(code::TOO_HIGH),
             (Age::TooOld, Seen::Unknown) => Some(code::TOO_OLD_TO_KNOW),
@@ -96,8 +102,48 @@ impl Session {
         self.replay.insert(msg_id.0, self.ids.horizon(now));
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
         self.announce(msg_id, rng);
-        let mut context = Context::new(now);
+        let mut context = Context::new(now, self.id);
         self.walk(&mut context, message, rng);
+    }
+
+    /// Whether every member of a container came before.
+    fn knows_members(&self, body: &Bytes) -> bool {
+        container(body).is_ok_and(|members| {
+            members
+                .iter()
+                .all(|member| self.replay.check(member.msg_id.0) != Seen::New)
+        })
+    }
+
+    /// A message came a second time: sends its answer again, or says that it is there if it is
+    /// long. Server. `false` if there is none.
+    pub(super) fn answer_again(&mut self, request: MsgId) -> bool {
+        let Side::Server(server) = &mut self.side else {
+            return false;
+        };
+        let Some((answer, len)) = server.unacked.answer_to(request) else {
+            return false;
+        };
+        if len <= MAX_REPEATED {
+            server.unacked.again(answer);
+        } else {
+            self.notify_service(
+                Parity::Response,
+                &types::MsgDetailedInfo {
+                    msg_id: request.0,
+                    answer_msg_id: answer.0,
+                    bytes: i32::try_from(len).unwrap_or(i32::MAX),
+                    status: 0,
+                },
+            );
+        }
+        true
+    }
+
+    /// A member of a container is older than what is remembered: it may have been executed.
+    pub(super) fn too_old_to_know(&mut self, member: &Message) {
+        let (msg_id, seq_no) = (member.msg_id, member.seq_no);
+        self.refuse(self.latest, msg_id, seq_no, code::TOO_OLD_TO_KNOW);
     }
 
     fn refuse(&mut self, now: Time, msg_id: MsgId, seq_no: i32, code: i32) {
@@ -204,9 +250,15 @@ impl Session {
             // A client's answers to questions that we do not ask.
             | types::RpcResult::ID
             | types::Pong::ID
-            // What was not acknowledged is sent again without being asked.
-            | types::MsgResendReq::ID
-            | types::MsgResendAnsReq::ID => {}
+            => {}
+            types::MsgResendReq::ID => {
+                let asked: types::MsgResendReq = parse(&body)?;
+                self.send_kept(&asked.msg_ids, false);
+            }
+            types::MsgResendAnsReq::ID => {
+                let asked: types::MsgResendAnsReq = parse(&body)?;
+                self.send_kept(&asked.msg_ids, true);
+            }
             _ => {
                 if self.take_common(msg_id, constructor, &body)? {
                     return Ok(true);
@@ -215,6 +267,21 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// Sends what was not acknowledged again; what is not there any more was acknowledged, or is
+    /// lost.
+    fn send_kept(&mut self, msg_ids: &[i64], are_questions: bool) {
+        let Side::Server(server) = &mut self.side else {
+            return;
+        };
+        for msg_id in msg_ids.iter().take(MAX_PER_MESSAGE) {
+            let msg_id = MsgId(*msg_id);
+            let answer = server.unacked.answer_to(msg_id).map(|(answer, _)| answer);
+            server
+                .unacked
+                .again(answer.filter(|_| are_questions).unwrap_or(msg_id));
+        }
     }
 
     fn take_call(&mut self, now: Time, msg_id: MsgId, seq_no: i32, body: Bytes) -> bool {

@@ -87,10 +87,12 @@ impl Salts {
         self.current.salt
     }
 
-    /// Whether new ones should be asked for: the current one ends soon and nothing follows.
+    /// Whether new ones should be asked for: nothing follows the current one for long. Asking while
+    /// it is good is what lets a stored key begin without a question a day later.
     pub(crate) fn needs_more(&self, server_now: Time) -> bool {
-        let last = self.future.last().unwrap_or(&self.current);
-        last.until <= server_now + MARGIN
+        self.future
+            .last()
+            .is_none_or(|last| last.until <= server_now + MARGIN)
     }
 
     /// Whether the server is expected to accept the salt of [`Salts::get`].
@@ -259,6 +261,6 @@ mod tests {
         client.replace(9, NOW);
         assert_eq!(client.get(NOW), 9);
         assert!(client.is_valid(NOW + Duration::from_secs(500)));
-        assert!(client.needs_more(NOW + Duration::from_secs(590)));
+        assert!(!client.is_valid(NOW + Duration::from_secs(590)));
     }
 }

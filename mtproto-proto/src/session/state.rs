@@ -44,6 +44,12 @@ impl Session {
                     .get(*id)
                     .is_some_and(|request| request.idempotent)
             });
+        let (lost, unknown): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|id| {
+            client
+                .pending
+                .get(*id)
+                .is_some_and(|request| request.in_former_session)
+        });
         let unknown: Vec<i64> = unknown
             .into_iter()
             .filter_map(|id| client.pending.get(id))
@@ -51,6 +57,10 @@ impl Session {
             .map(|msg_id| msg_id.0)
             .collect();
         self.send_again(&again, Fate::MaybeExecuted);
+        // The server knows messages by their session, so its answer would mean nothing.
+        for id in lost {
+            self.lose(id);
+        }
         for msg_ids in unknown.chunks(MAX_PER_MESSAGE) {
             self.notify_service(
                 Parity::Client,
@@ -123,15 +133,25 @@ impl Session {
             let Some(id) = client.pending.request_of(msg_id) else {
                 continue;
             };
-            let idempotent = client
-                .pending
-                .get(id)
-                .is_some_and(|request| request.idempotent);
+            let Some(request) = client.pending.get(id) else {
+                continue;
+            };
+            let idempotent = request.idempotent;
             match state & STATE {
-                NOT_RECEIVED | NOT_RECEIVED_TOO_HIGH => refused.push(id),
+                // Of another session it means nothing, and once it was received it was.
+                NOT_RECEIVED | NOT_RECEIVED_TOO_HIGH
+                    if !request.in_former_session && !request.acked =>
+                {
+                    refused.push(id);
+                }
+                NOT_RECEIVED | NOT_RECEIVED_TOO_HIGH | NOTHING_KNOWN => {
+                    if idempotent {
+                        unknown.push(id);
+                    } else {
+                        self.lose(id);
+                    }
+                }
                 RECEIVED => self.acknowledged(msg_id),
-                NOTHING_KNOWN if idempotent => unknown.push(id),
-                NOTHING_KNOWN => self.lose(id),
                 _ => {}
             }
         }
@@ -156,10 +176,15 @@ impl Session {
 
     /// The peer said that it has this message, or this container's.
     pub(super) fn acknowledged(&mut self, msg_id: MsgId) {
-        let Side::Client(client) = &mut self.side else {
-            return;
+        self.tell_acked(msg_id, true);
+    }
+
+    pub(super) fn tell_acked(&mut self, msg_id: MsgId, authentic: bool) {
+        let client = match &mut self.side {
+            Side::Client(client) => client,
+            Side::Server(server) => return server.unacked.remove(msg_id),
         };
-        for id in client.pending.acknowledge(msg_id) {
+        for id in client.pending.acknowledge(msg_id, authentic) {
             self.events.push_back(Event::Acked { id });
         }
     }
@@ -170,11 +195,11 @@ impl Session {
         let Side::Client(client) = &mut self.side else {
             return;
         };
-        let exhausted = client.pending.retry(ids);
+        let exhausted = client.pending.retry(ids, fate);
         for _ in 0..ids.len().saturating_sub(exhausted.len()) {
             count(&mut self.stats.resent);
         }
-        for id in exhausted {
+        for (id, fate) in exhausted {
             let error = RequestError::Lost(fate);
             self.events.push_back(Event::Failed { id, error });
         }

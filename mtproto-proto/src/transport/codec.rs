@@ -48,7 +48,8 @@ enum State {
 struct Speaking {
     framing: Framing,
     full: Counters,
-    obfuscation: Option<Streams>,
+    /// Two kilobytes that a bare stream does without.
+    obfuscation: Option<Box<Streams>>,
     /// What a client has yet to write before its first frame.
     opening: Opening,
     /// What a server read in an obfuscation header.
@@ -101,7 +102,7 @@ impl Codec {
             Role::Client,
             MAX_CLIENT_FRAME,
             Speaking {
-                obfuscation: Some(begun.streams),
+                obfuscation: Some(Box::new(begun.streams)),
                 opening: Opening::Header(begun.header),
                 ..Speaking::new(framing)
             },
@@ -350,7 +351,7 @@ fn begin(inbox: &mut Inbox, config: &ServerTransport) -> Result<Option<Speaking>
             inbox.skip(obfuscated::HEADER);
             streams.incoming.apply(inbox.peek_mut());
             Some(Speaking {
-                obfuscation: Some(streams),
+                obfuscation: Some(Box::new(streams)),
                 accepted: Some((accepted.dc, accepted.nonce)),
                 ..Speaking::new(accepted.framing)
             })
@@ -513,4 +514,15 @@ fn bound(len: usize) -> u32 {
 /// A length from the wire; where it does not fit it is over every bound.
 fn size(len: u32) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_stream_is_small() {
+        let state = size_of::<Codec>().saturating_add(size_of::<Speaking>());
+        assert!(state <= 320, "{state} bytes");
+    }
 }

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
-use mtproto_schema::codegen::{Target, generate, source};
+use mtproto_schema::codegen::{Target, generate, idempotent_table, source};
 use mtproto_schema::json;
 
 fn main() -> ExitCode {
@@ -32,13 +33,20 @@ fn run(files: &[String]) -> Result<(), String> {
         write(&root.join(data(target)), &json::write(&document))?;
     }
     let idempotent: BTreeSet<String> = source::idempotent(&read(&root.join("idempotent.txt"))?);
+    let mut documents = Vec::new();
+    let mut code = Vec::new();
     for target in [Target::Mtproto, Target::Api] {
         let path = root.join(data(target));
         let document =
             json::parse(&read(&path)?).map_err(|e| format!("{}: {e}", path.display()))?;
-        for file in generate(&document, target, &idempotent)? {
-            write(&root.join("src/generated").join(file.path), &file.text)?;
-        }
+        code.extend(generate(&document, target, &idempotent)?);
+        documents.push(document);
+    }
+    code.push(idempotent_table(&documents, &idempotent)?);
+    // A namespace that the new layer does not have would stay behind.
+    remove(&root.join("src/generated/api"))?;
+    for file in code {
+        write(&root.join("src/generated").join(file.path), &file.text)?;
     }
     Ok(())
 }
@@ -59,4 +67,11 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
     fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn remove(folder: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(format!("{}: {e}", folder.display())),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -18,10 +18,11 @@ mod plan;
 pub mod source;
 
 use alloc::collections::BTreeSet;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::model::Document;
+use crate::model::{Document, Kind};
 
 /// Which of the two schemas a document is; they differ in where their code goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct File {
 ///
 /// # Errors
 /// What does not fit: an unknown type, an id that is not the declaration's, two names that become
-/// one in Rust, an idempotent method that does not exist.
+/// one in Rust.
 pub fn generate(
     document: &Document,
     target: Target,
@@ -53,10 +54,33 @@ pub fn generate(
 ) -> Result<Vec<File>, String> {
     if let Some(d) = document.mismatched_ids().next() {
         let computed = d.computed_id();
-        return Err(alloc::format!(
-            "the id of `{d}` is computed as {computed:08x}"
-        ));
+        return Err(format!("the id of `{d}` is computed as {computed:08x}"));
     }
     let plan = plan::Plan::new(document, target, idempotent)?;
     Ok(emit::files(&plan))
+}
+
+/// The table of the idempotent methods, for who calls by name.
+///
+/// # Errors
+/// The name of one that none of the documents has.
+pub fn idempotent_table(
+    documents: &[Document],
+    idempotent: &BTreeSet<String>,
+) -> Result<File, String> {
+    let all = || documents.iter().flat_map(|d| &d.definitions);
+    let mut text = emit::HEADER.to_string();
+    text += "//! Methods that may run twice, from idempotent.txt; sorted.\n\n";
+    text += &format!("pub(crate) const NAMES: [&str; {}] = [\n", idempotent.len());
+    for name in idempotent {
+        if !all().any(|d| d.kind == Kind::Function && *d.name == **name) {
+            return Err(format!("{name} is listed as idempotent and is no method"));
+        }
+        text += &format!("    \"{name}\",\n");
+    }
+    text += "];\n";
+    Ok(File {
+        path: "idempotent.rs".to_string(),
+        text,
+    })
 }

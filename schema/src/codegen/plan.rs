@@ -156,12 +156,6 @@ impl<'a> Plan<'a> {
             items.push(item(d, &definitions, &types, idempotent, target)?);
         }
         check_names(&items)?;
-        for name in idempotent {
-            let known = |d: &&Definition| d.kind == Kind::Function && *d.name == **name;
-            if !definitions.iter().any(known) && (target == Target::Api) == name_is_api(name) {
-                return Err(format!("{name} is listed as idempotent and is no method"));
-            }
-        }
         let layout = layout::compute(&items, &types);
         let hot = reachable(&items, &types);
         Ok(Plan {
@@ -173,11 +167,6 @@ impl<'a> Plan<'a> {
             hot,
         })
     }
-}
-
-/// The protocol's own methods have neither a namespace nor a capital.
-fn name_is_api(name: &str) -> bool {
-    name.contains('.') || name.contains(|c: char| c.is_ascii_uppercase())
 }
 
 fn is_bool(d: &Definition) -> bool {

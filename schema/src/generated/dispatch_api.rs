@@ -7,6 +7,7 @@ use crate::generated::prelude::*;
 #[inline]
 pub(crate) fn by_id(id: u32, bytes: &Bytes) -> Option<Reencoded> {
     Some(match id {
+        tl::BOOL_TRUE | tl::BOOL_FALSE => reencode::<bool>(bytes),
         0xcff63ea9 | 0x9bad6414 => reencode::<enums::AiComposeTone>(bytes),
         0xf1d88a5c | 0x3c4301c0 => reencode::<enums::AttachMenuBots>(bytes),
         0x7d6be90e | 0xc32bfa1a | 0xf146d31f | 0x0509113f | 0x7bfbdefc => reencode::<enums::AttachMenuPeerType>(bytes),

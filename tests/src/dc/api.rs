@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use mtproto_proto::{AuthKeyId, DcId, Time};
-use mtproto_schema::api::functions::auth::{BindTempAuthKey, DropTempAuthKeys};
+use mtproto_schema::api::functions::auth::{BindTempAuthKey, DropTempAuthKeys, SendCode};
 use mtproto_schema::api::functions::help::{GetConfig, GetNearestDc};
 use mtproto_schema::api::types::NearestDc;
 use mtproto_schema::{Decode, Encode, Function};
@@ -123,7 +123,10 @@ impl Api {
             DropTempAuthKeys::ID => read(&peeled.query, |query: DropTempAuthKeys| {
                 Answer::DropTempKeys(caller.identity(), query.except_auth_keys)
             }),
-            _ => Answer::error(401, "AUTH_KEY_UNREGISTERED"),
+            // There are no accounts, so no number is anybody's.
+            SendCode::ID => Answer::error(400, "PHONE_NUMBER_INVALID"),
+            id if methods::needs_sign_in(id) => Answer::error(401, "AUTH_KEY_UNREGISTERED"),
+            _ => Answer::error(400, "METHOD_INVALID"),
         }
     }
 

@@ -17,6 +17,35 @@ pub fn is_known(id: u32) -> bool {
     SCHEMA.by_id(id).is_some_and(|d| d.kind == Kind::Function)
 }
 
+/// Methods that clients call before anybody signs in, besides those that this DC answers. To say
+/// "unregistered" to them would make official clients drop their key.
+const BEFORE_SIGN_IN: [&str; 8] = [
+    "help.getAppConfig",
+    "help.getAppUpdate",
+    "help.getCdnConfig",
+    "help.getCountriesList",
+    "help.getDeepLinkInfo",
+    "help.getPassportConfig",
+    "help.getTermsOfServiceUpdate",
+    "help.saveAppLog",
+];
+/// Methods of `auth` that need an account all the same.
+const OF_AN_ACCOUNT: [&str; 4] = [
+    "auth.acceptLoginToken",
+    "auth.exportAuthorization",
+    "auth.logOut",
+    "auth.resetAuthorizations",
+];
+
+/// Whether a known method makes sense only after a sign-in.
+pub fn needs_sign_in(id: u32) -> bool {
+    let Some(name) = SCHEMA.by_id(id).map(|d| &*d.name) else {
+        return true;
+    };
+    let signs_in = name.starts_with("auth.") && !OF_AN_ACCOUNT.contains(&name);
+    !(signs_in || name.starts_with("langpack.") || BEFORE_SIGN_IN.contains(&name))
+}
+
 /// Reads the schema, which takes a moment, before anybody waits for an answer.
 pub fn load() {
     LazyLock::force(&SCHEMA);

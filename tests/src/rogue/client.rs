@@ -40,7 +40,7 @@ pub struct RogueClient {
     now: Time,
     skew: i64,
     framing: Framing,
-    pens: BTreeMap<SessionId, Pen>,
+    pen: Pen,
     conduct: BTreeMap<(i64, SessionId), Conduct>,
     lines: BTreeMap<ConnId, Line>,
     events: Vec<Event>,
@@ -63,10 +63,17 @@ struct Line {
 impl RogueClient {
     /// A server that knows one key, and no stream. The client does not know a salt.
     pub fn new(config: ServerConfig, seed: Seed) -> Self {
+        let mut rogue = RogueClient::unknown(config, seed);
+        let key = rogue.key.clone();
+        rogue.server.provide_key(START, key.id(), Some(key));
+        rogue
+    }
+
+    /// A server that knows no key, also not the client's.
+    pub fn unknown(config: ServerConfig, seed: Seed) -> Self {
         let mut dice = Dice::new(seed);
         let key = AuthKey::from_bytes(&dice.array());
-        let mut server = Server::new(Arc::new(config), dice.rng(), START);
-        server.provide_key(START, key.id(), Some(key.clone()));
+        let server = Server::new(Arc::new(config), dice.rng(), START);
         RogueClient {
             server,
             salt: 0,
@@ -76,7 +83,7 @@ impl RogueClient {
             now: START,
             skew: 0,
             framing: Framing::Intermediate,
-            pens: BTreeMap::new(),
+            pen: Pen::default(),
             conduct: BTreeMap::new(),
             lines: BTreeMap::new(),
             events: Vec::new(),
@@ -386,17 +393,17 @@ impl RogueClient {
     /// The packet of a container with this body, to be changed.
     pub fn container(&mut self, body: Vec<u8>) -> Plain {
         let now = self.client_now();
-        let pen = self.pens.entry(self.session).or_default();
-        let (msg_id, seq_no) = (pen.msg_id(now, 0), pen.seq_no(false));
+        let msg_id = self.pen.msg_id(now, 0);
+        let seq_no = self.pen.seq_no(self.session, false);
         Plain::new(self.salt, self.session, msg_id, seq_no, body)
     }
 
     /// A message for a container, to be changed.
     pub fn item(&mut self, said: &Said) -> Item {
         let now = self.client_now();
-        let pen = self.pens.entry(self.session).or_default();
-        let msg_id = pen.msg_id(now, 0);
-        Item::new(msg_id, pen.seq_no(said.is_content()), said.to_bytes())
+        let msg_id = self.pen.msg_id(now, 0);
+        let seq_no = self.pen.seq_no(self.session, said.is_content());
+        Item::new(msg_id, seq_no, said.to_bytes())
     }
 
     /// A packet as an honest client would make it, to be changed.

@@ -42,7 +42,7 @@ pub struct RogueServer {
     now: Time,
     skew: i64,
     session: SessionId,
-    pens: BTreeMap<SessionId, Pen>,
+    pen: Pen,
     conduct: BTreeMap<SessionId, Conduct>,
     reads: bool,
     answers_pings: bool,
@@ -131,7 +131,7 @@ impl RogueServer {
             now,
             skew: 0,
             session: SessionId(0),
-            pens: BTreeMap::new(),
+            pen: Pen::default(),
             conduct: BTreeMap::new(),
             reads: true,
             answers_pings: false,
@@ -159,9 +159,11 @@ impl RogueServer {
         }
     }
 
-    /// Sets the server's clock this many seconds ahead of the client's; negative: behind.
+    /// Sets the server's clock this many seconds ahead of the client's; negative: behind. Its
+    /// message ids follow, also backwards.
     pub fn skew(&mut self, seconds: i64) {
         self.skew = seconds;
+        self.pen.clock_was_set();
     }
 
     /// How often a timer of the client fired.
@@ -273,6 +275,21 @@ impl RogueServer {
         std::mem::take(&mut self.heard)
     }
 
+    /// Lets time pass until the client sends something.
+    ///
+    /// # Panics
+    /// If it does not within this time.
+    pub fn wait(&mut self, limit: Duration) -> Packet {
+        let end = self.now + limit;
+        self.pump();
+        while self.heard.is_empty() {
+            let due = self.client.poll_timeout().filter(|due| *due <= end);
+            let due = due.expect("the client sends something");
+            self.later(due.saturating_since(self.now));
+        }
+        self.hear_one()
+    }
+
     /// The client's only packet since the last call.
     ///
     /// # Panics
@@ -371,18 +388,18 @@ impl RogueServer {
     /// The packet of a container with this body, to be changed.
     pub fn container(&mut self, body: Vec<u8>) -> Plain {
         let now = self.server_now();
-        let pen = self.pens.entry(self.session).or_default();
-        let (msg_id, seq_no) = (pen.msg_id(now, 1), pen.seq_no(false));
+        let msg_id = self.pen.msg_id(now, 1);
+        let seq_no = self.pen.seq_no(self.session, false);
         Plain::new(self.salt, self.session, msg_id, seq_no, body)
     }
 
     /// A message for a container, to be changed.
     pub fn item(&mut self, said: &Said) -> Item {
         let now = self.server_now();
-        let pen = self.pens.entry(self.session).or_default();
         let parity = if said.is_response() { 1 } else { 3 };
-        let msg_id = pen.msg_id(now, parity);
-        Item::new(msg_id, pen.seq_no(said.is_content()), said.to_bytes())
+        let msg_id = self.pen.msg_id(now, parity);
+        let seq_no = self.pen.seq_no(self.session, said.is_content());
+        Item::new(msg_id, seq_no, said.to_bytes())
     }
 
     /// A packet as an honest server would make it, to be changed.

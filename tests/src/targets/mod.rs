@@ -7,12 +7,15 @@
 
 mod codec;
 mod handshake_client;
+mod handshake_server;
 mod input;
 mod session_plain;
 mod tl_dynamic;
+mod transcript;
 
 pub use codec::codec;
 pub use handshake_client::handshake_client;
+pub use handshake_server::handshake_server;
 pub use session_plain::session_plain;
 pub use tl_dynamic::tl_dynamic;
 
@@ -41,6 +44,11 @@ pub const TARGETS: &[Target] = &[
         name: "handshake_client",
         run: handshake_client,
         seeds: handshake_client::seeds,
+    },
+    Target {
+        name: "handshake_server",
+        run: handshake_server,
+        seeds: handshake_server::seeds,
     },
     Target {
         name: "session_plain",

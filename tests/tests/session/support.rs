@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mtproto_proto::connection::{ClientConfig, ClientEvent};
-use mtproto_proto::{DcId, Fate, RequestError, RequestId, RpcError};
+use mtproto_proto::server::ServerConfig;
+use mtproto_proto::{ConnId, DcId, Fate, RequestError, RequestId, RpcError};
 use mtproto_test::Seed;
-use mtproto_test::rogue::RogueServer;
+use mtproto_test::rogue::{RogueClient, RogueServer};
 
 /// A client's configuration; with a stored key no public key is needed.
 pub fn config() -> ClientConfig {
@@ -54,4 +55,14 @@ pub fn rpc_error(id: RequestId, code: i32, message: &str) -> ClientEvent {
             message: message.into(),
         }),
     )
+}
+
+/// A server's configuration; with a key that is provided no RSA key is needed.
+pub fn server_config() -> ServerConfig {
+    ServerConfig::new(DcId(2), Vec::new())
+}
+
+/// A server with an established session and its scripted client.
+pub fn settled_server(seed: u64) -> (RogueClient, ConnId) {
+    RogueClient::settled(server_config(), Seed::from_env_or(seed))
 }

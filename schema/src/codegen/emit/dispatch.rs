@@ -44,6 +44,12 @@ pub(super) fn file(plan: &Plan<'_>) -> File {
         let or = if ids.is_empty() { "" } else { " | " };
         *ids += &format!("{or}{:#010x}", d.id);
     }
+    if plan.target == Target::Api {
+        rows.insert(
+            "bool".to_string(),
+            "tl::BOOL_TRUE | tl::BOOL_FALSE".to_string(),
+        );
+    }
     let mut text = String::from(HEADER);
     line(&mut text, format_args!("//! {doc}"));
     line(

@@ -1579,7 +1579,7 @@ pub mod functions {
     impl Function for GetNotifySettings {
         const ID: u32 = 0x12b3ad31;
         const NAME: &'static str = "account.getNotifySettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::PeerNotifySettings;
     }
 
@@ -1748,7 +1748,7 @@ pub mod functions {
     impl Function for GetWallPapers {
         const ID: u32 = 0x07967d36;
         const NAME: &'static str = "account.getWallPapers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::WallPapers;
     }
 
@@ -1832,7 +1832,7 @@ pub mod functions {
     impl Function for CheckUsername {
         const ID: u32 = 0x2714d86c;
         const NAME: &'static str = "account.checkUsername";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -1910,7 +1910,7 @@ pub mod functions {
     impl Function for GetPrivacy {
         const ID: u32 = 0xdadbc950;
         const NAME: &'static str = "account.getPrivacy";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::PrivacyRules;
     }
 
@@ -2034,7 +2034,7 @@ pub mod functions {
     impl Function for GetAccountTtl {
         const ID: u32 = 0x08fc711d;
         const NAME: &'static str = "account.getAccountTTL";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::AccountDaysTtl;
     }
 
@@ -2233,7 +2233,7 @@ pub mod functions {
     impl Function for GetAuthorizations {
         const ID: u32 = 0xe320c158;
         const NAME: &'static str = "account.getAuthorizations";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::Authorizations;
     }
 
@@ -2306,7 +2306,7 @@ pub mod functions {
     impl Function for GetPassword {
         const ID: u32 = 0x548a30f5;
         const NAME: &'static str = "account.getPassword";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::Password;
     }
 
@@ -2547,7 +2547,7 @@ pub mod functions {
     impl Function for GetWebAuthorizations {
         const ID: u32 = 0x182e6d6f;
         const NAME: &'static str = "account.getWebAuthorizations";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::WebAuthorizations;
     }
 
@@ -2654,7 +2654,7 @@ pub mod functions {
     impl Function for GetAllSecureValues {
         const ID: u32 = 0xb288bc7d;
         const NAME: &'static str = "account.getAllSecureValues";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::SecureValue>;
     }
 
@@ -2691,7 +2691,7 @@ pub mod functions {
     impl Function for GetSecureValue {
         const ID: u32 = 0x73665bc2;
         const NAME: &'static str = "account.getSecureValue";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::SecureValue>;
     }
 
@@ -2815,7 +2815,7 @@ pub mod functions {
     impl Function for GetAuthorizationForm {
         const ID: u32 = 0xa929597a;
         const NAME: &'static str = "account.getAuthorizationForm";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::AuthorizationForm;
     }
 
@@ -3290,7 +3290,7 @@ pub mod functions {
     impl Function for GetContactSignUpNotification {
         const ID: u32 = 0x9f07c728;
         const NAME: &'static str = "account.getContactSignUpNotification";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -3375,7 +3375,7 @@ pub mod functions {
     impl Function for GetNotifyExceptions {
         const ID: u32 = 0x53577479;
         const NAME: &'static str = "account.getNotifyExceptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -3417,7 +3417,7 @@ pub mod functions {
     impl Function for GetWallPaper {
         const ID: u32 = 0xfc8ddbea;
         const NAME: &'static str = "account.getWallPaper";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::WallPaper;
     }
 
@@ -3623,7 +3623,7 @@ pub mod functions {
     impl Function for GetAutoDownloadSettings {
         const ID: u32 = 0x56da0b3f;
         const NAME: &'static str = "account.getAutoDownloadSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::AutoDownloadSettings;
     }
 
@@ -3990,7 +3990,7 @@ pub mod functions {
     impl Function for GetTheme {
         const ID: u32 = 0x3a5869ec;
         const NAME: &'static str = "account.getTheme";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::Theme;
     }
 
@@ -4032,7 +4032,7 @@ pub mod functions {
     impl Function for GetThemes {
         const ID: u32 = 0x7206e458;
         const NAME: &'static str = "account.getThemes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::Themes;
     }
 
@@ -4109,7 +4109,7 @@ pub mod functions {
     impl Function for GetContentSettings {
         const ID: u32 = 0x8b9b4dae;
         const NAME: &'static str = "account.getContentSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::ContentSettings;
     }
 
@@ -4146,7 +4146,7 @@ pub mod functions {
     impl Function for GetMultiWallPapers {
         const ID: u32 = 0x65ad71dc;
         const NAME: &'static str = "account.getMultiWallPapers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::WallPaper>;
     }
 
@@ -4182,7 +4182,7 @@ pub mod functions {
     impl Function for GetGlobalPrivacySettings {
         const ID: u32 = 0xeb2b4cf6;
         const NAME: &'static str = "account.getGlobalPrivacySettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::GlobalPrivacySettings;
     }
 
@@ -4374,7 +4374,7 @@ pub mod functions {
     impl Function for GetChatThemes {
         const ID: u32 = 0xd638de89;
         const NAME: &'static str = "account.getChatThemes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::Themes;
     }
 
@@ -4509,7 +4509,7 @@ pub mod functions {
     impl Function for GetSavedRingtones {
         const ID: u32 = 0xe1902288;
         const NAME: &'static str = "account.getSavedRingtones";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::SavedRingtones;
     }
 
@@ -4674,7 +4674,7 @@ pub mod functions {
     impl Function for GetDefaultEmojiStatuses {
         const ID: u32 = 0xd6753386;
         const NAME: &'static str = "account.getDefaultEmojiStatuses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::EmojiStatuses;
     }
 
@@ -4713,7 +4713,7 @@ pub mod functions {
     impl Function for GetRecentEmojiStatuses {
         const ID: u32 = 0x0f578105;
         const NAME: &'static str = "account.getRecentEmojiStatuses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::EmojiStatuses;
     }
 
@@ -4867,7 +4867,7 @@ pub mod functions {
     impl Function for GetDefaultProfilePhotoEmojis {
         const ID: u32 = 0xe2750328;
         const NAME: &'static str = "account.getDefaultProfilePhotoEmojis";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::EmojiList;
     }
 
@@ -4906,7 +4906,7 @@ pub mod functions {
     impl Function for GetDefaultGroupPhotoEmojis {
         const ID: u32 = 0x915860ae;
         const NAME: &'static str = "account.getDefaultGroupPhotoEmojis";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::EmojiList;
     }
 
@@ -4942,7 +4942,7 @@ pub mod functions {
     impl Function for GetAutoSaveSettings {
         const ID: u32 = 0xadcbbcda;
         const NAME: &'static str = "account.getAutoSaveSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::AutoSaveSettings;
     }
 
@@ -5157,7 +5157,7 @@ pub mod functions {
     impl Function for GetDefaultBackgroundEmojis {
         const ID: u32 = 0xa60ab9ce;
         const NAME: &'static str = "account.getDefaultBackgroundEmojis";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::EmojiList;
     }
 
@@ -5196,7 +5196,7 @@ pub mod functions {
     impl Function for GetChannelDefaultEmojiStatuses {
         const ID: u32 = 0x7727a7d5;
         const NAME: &'static str = "account.getChannelDefaultEmojiStatuses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::EmojiStatuses;
     }
 
@@ -5235,7 +5235,7 @@ pub mod functions {
     impl Function for GetChannelRestrictedStatusEmojis {
         const ID: u32 = 0x35a9e0d5;
         const NAME: &'static str = "account.getChannelRestrictedStatusEmojis";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::EmojiList;
     }
 
@@ -5505,7 +5505,7 @@ pub mod functions {
     impl Function for GetConnectedBots {
         const ID: u32 = 0x4ea4c80f;
         const NAME: &'static str = "account.getConnectedBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::ConnectedBots;
     }
 
@@ -5542,7 +5542,7 @@ pub mod functions {
     impl Function for GetBotBusinessConnection {
         const ID: u32 = 0x76a86270;
         const NAME: &'static str = "account.getBotBusinessConnection";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -5865,7 +5865,7 @@ pub mod functions {
     impl Function for GetBusinessChatLinks {
         const ID: u32 = 0x6f70dde1;
         const NAME: &'static str = "account.getBusinessChatLinks";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::BusinessChatLinks;
     }
 
@@ -5902,7 +5902,7 @@ pub mod functions {
     impl Function for ResolveBusinessChatLink {
         const ID: u32 = 0x5492e5ee;
         const NAME: &'static str = "account.resolveBusinessChatLink";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::ResolvedBusinessChatLinks;
     }
 
@@ -6016,7 +6016,7 @@ pub mod functions {
     impl Function for GetReactionsNotifySettings {
         const ID: u32 = 0x06dd654c;
         const NAME: &'static str = "account.getReactionsNotifySettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::ReactionsNotifySettings;
     }
 
@@ -6092,7 +6092,7 @@ pub mod functions {
     impl Function for GetCollectibleEmojiStatuses {
         const ID: u32 = 0x2e7b4543;
         const NAME: &'static str = "account.getCollectibleEmojiStatuses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::EmojiStatuses;
     }
 
@@ -6136,7 +6136,7 @@ pub mod functions {
     impl Function for GetPaidMessagesRevenue {
         const ID: u32 = 0x19ba4a67;
         const NAME: &'static str = "account.getPaidMessagesRevenue";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::PaidMessagesRevenue;
     }
 
@@ -6321,7 +6321,7 @@ pub mod functions {
     impl Function for GetSavedMusicIds {
         const ID: u32 = 0xe09d5faf;
         const NAME: &'static str = "account.getSavedMusicIds";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::SavedMusicIds;
     }
 
@@ -6364,7 +6364,7 @@ pub mod functions {
     impl Function for GetUniqueGiftChatThemes {
         const ID: u32 = 0xe42ce9c9;
         const NAME: &'static str = "account.getUniqueGiftChatThemes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::ChatThemes;
     }
 
@@ -6475,7 +6475,7 @@ pub mod functions {
     impl Function for GetPasskeys {
         const ID: u32 = 0xea1f0c52;
         const NAME: &'static str = "account.getPasskeys";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::account::Passkeys;
     }
 
@@ -6590,7 +6590,7 @@ pub mod functions {
     impl Function for GetWebBrowserSettings {
         const ID: u32 = 0x56655768;
         const NAME: &'static str = "account.getWebBrowserSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::account::WebBrowserSettings;
     }
 

@@ -298,7 +298,7 @@ pub mod functions {
     impl Function for GetTone {
         const ID: u32 = 0xb2e8ba03;
         const NAME: &'static str = "aicompose.getTone";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::aicompose::Tones;
     }
 
@@ -337,7 +337,7 @@ pub mod functions {
     impl Function for GetTones {
         const ID: u32 = 0xabd59201;
         const NAME: &'static str = "aicompose.getTones";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::aicompose::Tones;
     }
 

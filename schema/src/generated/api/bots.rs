@@ -385,7 +385,7 @@ pub mod functions {
     impl Function for GetBotCommands {
         const ID: u32 = 0xe34c0dd6;
         const NAME: &'static str = "bots.getBotCommands";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::BotCommand>;
     }
 
@@ -467,7 +467,7 @@ pub mod functions {
     impl Function for GetBotMenuButton {
         const ID: u32 = 0x9c60eb28;
         const NAME: &'static str = "bots.getBotMenuButton";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::BotMenuButton;
     }
 
@@ -655,7 +655,7 @@ pub mod functions {
     impl Function for GetBotInfo {
         const ID: u32 = 0xdcd914fd;
         const NAME: &'static str = "bots.getBotInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::bots::BotInfo;
     }
 
@@ -783,7 +783,7 @@ pub mod functions {
     impl Function for CanSendMessage {
         const ID: u32 = 0x1359f4e6;
         const NAME: &'static str = "bots.canSendMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -908,7 +908,7 @@ pub mod functions {
     impl Function for GetPopularAppBots {
         const ID: u32 = 0xc2510192;
         const NAME: &'static str = "bots.getPopularAppBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::bots::PopularAppBots;
     }
 
@@ -1133,7 +1133,7 @@ pub mod functions {
     impl Function for GetPreviewInfo {
         const ID: u32 = 0x423ab3ad;
         const NAME: &'static str = "bots.getPreviewInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::bots::PreviewInfo;
     }
 
@@ -1173,7 +1173,7 @@ pub mod functions {
     impl Function for GetPreviewMedias {
         const ID: u32 = 0xa2a5594d;
         const NAME: &'static str = "bots.getPreviewMedias";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::BotPreviewMedia>;
     }
 
@@ -1300,7 +1300,7 @@ pub mod functions {
     impl Function for CheckDownloadFileParams {
         const ID: u32 = 0x50077589;
         const NAME: &'static str = "bots.checkDownloadFileParams";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -1338,7 +1338,7 @@ pub mod functions {
     impl Function for GetAdminedBots {
         const ID: u32 = 0xb0711d83;
         const NAME: &'static str = "bots.getAdminedBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::User>;
     }
 
@@ -1481,7 +1481,7 @@ pub mod functions {
     impl Function for GetBotRecommendations {
         const ID: u32 = 0xa1b70815;
         const NAME: &'static str = "bots.getBotRecommendations";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::users::Users;
     }
 
@@ -1522,7 +1522,7 @@ pub mod functions {
     impl Function for CheckUsername {
         const ID: u32 = 0xe3ac4c61;
         const NAME: &'static str = "bots.checkUsername";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -1738,7 +1738,7 @@ pub mod functions {
     impl Function for GetAccessSettings {
         const ID: u32 = 0x213853a3;
         const NAME: &'static str = "bots.getAccessSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::bots::AccessSettings;
     }
 

@@ -398,7 +398,7 @@ pub mod functions {
     impl Function for GetMessages {
         const ID: u32 = 0xad8c9a23;
         const NAME: &'static str = "channels.getMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -446,7 +446,7 @@ pub mod functions {
     impl Function for GetParticipants {
         const ID: u32 = 0x77ced9d0;
         const NAME: &'static str = "channels.getParticipants";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::channels::ChannelParticipants;
     }
 
@@ -491,7 +491,7 @@ pub mod functions {
     impl Function for GetParticipant {
         const ID: u32 = 0xa0ab6cc6;
         const NAME: &'static str = "channels.getParticipant";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::channels::ChannelParticipant;
     }
 
@@ -531,7 +531,7 @@ pub mod functions {
     impl Function for GetChannels {
         const ID: u32 = 0x0a7f6bbb;
         const NAME: &'static str = "channels.getChannels";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -570,7 +570,7 @@ pub mod functions {
     impl Function for GetFullChannel {
         const ID: u32 = 0x08736a09;
         const NAME: &'static str = "channels.getFullChannel";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ChatFull;
     }
 
@@ -833,7 +833,7 @@ pub mod functions {
     impl Function for CheckUsername {
         const ID: u32 = 0x10e6bd2c;
         const NAME: &'static str = "channels.checkUsername";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -1082,7 +1082,7 @@ pub mod functions {
     impl Function for ExportMessageLink {
         const ID: u32 = 0xe63fadeb;
         const NAME: &'static str = "channels.exportMessageLink";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::ExportedMessageLink;
     }
 
@@ -1181,7 +1181,7 @@ pub mod functions {
     impl Function for GetAdminedPublicChannels {
         const ID: u32 = 0xf8b036af;
         const NAME: &'static str = "channels.getAdminedPublicChannels";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -1289,7 +1289,7 @@ pub mod functions {
     impl Function for GetAdminLog {
         const ID: u32 = 0x33ddf480;
         const NAME: &'static str = "channels.getAdminLog";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::channels::AdminLogResults;
     }
 
@@ -1507,7 +1507,7 @@ pub mod functions {
     impl Function for GetLeftChannels {
         const ID: u32 = 0x8341ecc0;
         const NAME: &'static str = "channels.getLeftChannels";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -1543,7 +1543,7 @@ pub mod functions {
     impl Function for GetGroupsForDiscussion {
         const ID: u32 = 0xf5dad378;
         const NAME: &'static str = "channels.getGroupsForDiscussion";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -1706,7 +1706,7 @@ pub mod functions {
     impl Function for GetInactiveChannels {
         const ID: u32 = 0x11e831ee;
         const NAME: &'static str = "channels.getInactiveChannels";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::InactiveChats;
     }
 
@@ -1788,7 +1788,7 @@ pub mod functions {
     impl Function for GetSendAs {
         const ID: u32 = 0xe785a43f;
         const NAME: &'static str = "channels.getSendAs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::channels::SendAsPeers;
     }
 
@@ -2367,7 +2367,7 @@ pub mod functions {
     impl Function for GetChannelRecommendations {
         const ID: u32 = 0x25a71742;
         const NAME: &'static str = "channels.getChannelRecommendations";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -2734,7 +2734,7 @@ pub mod functions {
     impl Function for GetMessageAuthor {
         const ID: u32 = 0xece2a0e6;
         const NAME: &'static str = "channels.getMessageAuthor";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::User;
     }
 
@@ -2777,7 +2777,7 @@ pub mod functions {
     impl Function for CheckSearchPostsFlood {
         const ID: u32 = 0x22567115;
         const NAME: &'static str = "channels.checkSearchPostsFlood";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::SearchPostsFlood;
     }
 

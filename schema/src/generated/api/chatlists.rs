@@ -391,7 +391,7 @@ pub mod functions {
     impl Function for GetExportedInvites {
         const ID: u32 = 0xce03da83;
         const NAME: &'static str = "chatlists.getExportedInvites";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::chatlists::ExportedInvites;
     }
 
@@ -430,7 +430,7 @@ pub mod functions {
     impl Function for CheckChatlistInvite {
         const ID: u32 = 0x41c10fff;
         const NAME: &'static str = "chatlists.checkChatlistInvite";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::chatlists::ChatlistInvite;
     }
 
@@ -511,7 +511,7 @@ pub mod functions {
     impl Function for GetChatlistUpdates {
         const ID: u32 = 0x89419521;
         const NAME: &'static str = "chatlists.getChatlistUpdates";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::chatlists::ChatlistUpdates;
     }
 
@@ -631,7 +631,7 @@ pub mod functions {
     impl Function for GetLeaveChatlistSuggestions {
         const ID: u32 = 0xfdbcd714;
         const NAME: &'static str = "chatlists.getLeaveChatlistSuggestions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::Peer>;
     }
 

@@ -213,7 +213,7 @@ pub mod functions {
     impl Function for GetJoinedCommunities {
         const ID: u32 = 0xa663e830;
         const NAME: &'static str = "communities.getJoinedCommunities";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -297,7 +297,7 @@ pub mod functions {
     impl Function for GetPeerLinkRequests {
         const ID: u32 = 0x93773344;
         const NAME: &'static str = "communities.getPeerLinkRequests";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::communities::PeerLinkRequests;
     }
 
@@ -475,7 +475,7 @@ pub mod functions {
     impl Function for GetParticipantJoinedChats {
         const ID: u32 = 0xf87eabab;
         const NAME: &'static str = "communities.getParticipantJoinedChats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::communities::ParticipantJoinedChats;
     }
 

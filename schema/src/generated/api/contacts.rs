@@ -466,7 +466,7 @@ pub mod functions {
     impl Function for GetContactIDs {
         const ID: u32 = 0x7adc669d;
         const NAME: &'static str = "contacts.getContactIDs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<i32>;
     }
 
@@ -502,7 +502,7 @@ pub mod functions {
     impl Function for GetStatuses {
         const ID: u32 = 0xc4a353ee;
         const NAME: &'static str = "contacts.getStatuses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::ContactStatus>;
     }
 
@@ -539,7 +539,7 @@ pub mod functions {
     impl Function for GetContacts {
         const ID: u32 = 0x5dd69e12;
         const NAME: &'static str = "contacts.getContacts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::contacts::Contacts;
     }
 
@@ -785,7 +785,7 @@ pub mod functions {
     impl Function for GetBlocked {
         const ID: u32 = 0x9a868f80;
         const NAME: &'static str = "contacts.getBlocked";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::contacts::Blocked;
     }
 
@@ -835,7 +835,7 @@ pub mod functions {
     impl Function for Search {
         const ID: u32 = 0x05f58d0f;
         const NAME: &'static str = "contacts.search";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::contacts::Found;
     }
 
@@ -883,7 +883,7 @@ pub mod functions {
     impl Function for ResolveUsername {
         const ID: u32 = 0x725afbbc;
         const NAME: &'static str = "contacts.resolveUsername";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::contacts::ResolvedPeer;
     }
 
@@ -950,7 +950,7 @@ pub mod functions {
     impl Function for GetTopPeers {
         const ID: u32 = 0x973478b6;
         const NAME: &'static str = "contacts.getTopPeers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::contacts::TopPeers;
     }
 
@@ -1075,7 +1075,7 @@ pub mod functions {
     impl Function for GetSaved {
         const ID: u32 = 0x82f1e39f;
         const NAME: &'static str = "contacts.getSaved";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::SavedPhoneContact>;
     }
 
@@ -1352,7 +1352,7 @@ pub mod functions {
     impl Function for ResolvePhone {
         const ID: u32 = 0x8af94344;
         const NAME: &'static str = "contacts.resolvePhone";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::contacts::ResolvedPeer;
     }
 
@@ -1546,7 +1546,7 @@ pub mod functions {
     impl Function for GetBirthdays {
         const ID: u32 = 0xdaeda864;
         const NAME: &'static str = "contacts.getBirthdays";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::contacts::ContactBirthdays;
     }
 

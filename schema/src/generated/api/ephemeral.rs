@@ -148,7 +148,7 @@ pub mod functions {
     impl Function for SendMessage {
         const ID: u32 = 0xba8d5f35;
         const NAME: &'static str = "ephemeral.sendMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -517,7 +517,7 @@ pub mod functions {
     impl Function for GetWelcomeMessages {
         const ID: u32 = 0xdb9ac18d;
         const NAME: &'static str = "ephemeral.getWelcomeMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::ephemeral::WelcomeMessages;
     }
 

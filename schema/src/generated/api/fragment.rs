@@ -72,7 +72,7 @@ pub mod functions {
     impl Function for GetCollectibleInfo {
         const ID: u32 = 0xbe1e85ba;
         const NAME: &'static str = "fragment.getCollectibleInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::fragment::CollectibleInfo;
     }
 

@@ -1217,7 +1217,7 @@ pub mod functions {
     impl Function for GetConfig {
         const ID: u32 = 0xc4f9186b;
         const NAME: &'static str = "help.getConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::Config;
     }
 
@@ -1251,7 +1251,7 @@ pub mod functions {
     impl Function for GetNearestDc {
         const ID: u32 = 0x1fb33026;
         const NAME: &'static str = "help.getNearestDc";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::NearestDc;
     }
 
@@ -1288,7 +1288,7 @@ pub mod functions {
     impl Function for GetAppUpdate {
         const ID: u32 = 0x522d5a7d;
         const NAME: &'static str = "help.getAppUpdate";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::AppUpdate;
     }
 
@@ -1324,7 +1324,7 @@ pub mod functions {
     impl Function for GetInviteText {
         const ID: u32 = 0x4d392343;
         const NAME: &'static str = "help.getInviteText";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::help::InviteText;
     }
 
@@ -1358,7 +1358,7 @@ pub mod functions {
     impl Function for GetSupport {
         const ID: u32 = 0x9cdf08cd;
         const NAME: &'static str = "help.getSupport";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::help::Support;
     }
 
@@ -1434,7 +1434,7 @@ pub mod functions {
     impl Function for GetCdnConfig {
         const ID: u32 = 0x52029342;
         const NAME: &'static str = "help.getCdnConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::CdnConfig;
     }
 
@@ -1471,7 +1471,7 @@ pub mod functions {
     impl Function for GetRecentMeUrls {
         const ID: u32 = 0x3dc0f114;
         const NAME: &'static str = "help.getRecentMeUrls";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::help::RecentMeUrls;
     }
 
@@ -1507,7 +1507,7 @@ pub mod functions {
     impl Function for GetTermsOfServiceUpdate {
         const ID: u32 = 0x2ca51fd1;
         const NAME: &'static str = "help.getTermsOfServiceUpdate";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::TermsOfServiceUpdate;
     }
 
@@ -1583,7 +1583,7 @@ pub mod functions {
     impl Function for GetDeepLinkInfo {
         const ID: u32 = 0x3fedc75f;
         const NAME: &'static str = "help.getDeepLinkInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::DeepLinkInfo;
     }
 
@@ -1622,7 +1622,7 @@ pub mod functions {
     impl Function for GetAppConfig {
         const ID: u32 = 0x61e3f854;
         const NAME: &'static str = "help.getAppConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::AppConfig;
     }
 
@@ -1700,7 +1700,7 @@ pub mod functions {
     impl Function for GetPassportConfig {
         const ID: u32 = 0xc661ad08;
         const NAME: &'static str = "help.getPassportConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::PassportConfig;
     }
 
@@ -1736,7 +1736,7 @@ pub mod functions {
     impl Function for GetSupportName {
         const ID: u32 = 0xd360e72c;
         const NAME: &'static str = "help.getSupportName";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::help::SupportName;
     }
 
@@ -1773,7 +1773,7 @@ pub mod functions {
     impl Function for GetUserInfo {
         const ID: u32 = 0x038a08d3;
         const NAME: &'static str = "help.getUserInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::UserInfo;
     }
 
@@ -1854,7 +1854,7 @@ pub mod functions {
     impl Function for GetPromoData {
         const ID: u32 = 0xc0977421;
         const NAME: &'static str = "help.getPromoData";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::PromoData;
     }
 
@@ -1974,7 +1974,7 @@ pub mod functions {
     impl Function for GetCountriesList {
         const ID: u32 = 0x735787a8;
         const NAME: &'static str = "help.getCountriesList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::CountriesList;
     }
 
@@ -2011,7 +2011,7 @@ pub mod functions {
     impl Function for GetPremiumPromo {
         const ID: u32 = 0xb81b93d4;
         const NAME: &'static str = "help.getPremiumPromo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::help::PremiumPromo;
     }
 
@@ -2048,7 +2048,7 @@ pub mod functions {
     impl Function for GetPeerColors {
         const ID: u32 = 0xda80f42f;
         const NAME: &'static str = "help.getPeerColors";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::PeerColors;
     }
 
@@ -2087,7 +2087,7 @@ pub mod functions {
     impl Function for GetPeerProfileColors {
         const ID: u32 = 0xabcfa9fd;
         const NAME: &'static str = "help.getPeerProfileColors";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::PeerColors;
     }
 
@@ -2126,7 +2126,7 @@ pub mod functions {
     impl Function for GetTimezonesList {
         const ID: u32 = 0x49b30240;
         const NAME: &'static str = "help.getTimezonesList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::help::TimezonesList;
     }
 

@@ -27,7 +27,7 @@ pub mod functions {
     impl Function for GetLangPack {
         const ID: u32 = 0xf2f2330a;
         const NAME: &'static str = "langpack.getLangPack";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::LangPackDifference;
     }
 
@@ -71,7 +71,7 @@ pub mod functions {
     impl Function for GetStrings {
         const ID: u32 = 0xefea3803;
         const NAME: &'static str = "langpack.getStrings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::LangPackString>;
     }
 
@@ -116,7 +116,7 @@ pub mod functions {
     impl Function for GetDifference {
         const ID: u32 = 0xcd984aa5;
         const NAME: &'static str = "langpack.getDifference";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::LangPackDifference;
     }
 
@@ -157,7 +157,7 @@ pub mod functions {
     impl Function for GetLanguages {
         const ID: u32 = 0x42c6978f;
         const NAME: &'static str = "langpack.getLanguages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::LangPackLanguage>;
     }
 
@@ -198,7 +198,7 @@ pub mod functions {
     impl Function for GetLanguage {
         const ID: u32 = 0x6a596502;
         const NAME: &'static str = "langpack.getLanguage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::LangPackLanguage;
     }
 

@@ -3613,7 +3613,7 @@ pub mod functions {
     impl Function for GetMessages {
         const ID: u32 = 0x63c66506;
         const NAME: &'static str = "messages.getMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -3669,7 +3669,7 @@ pub mod functions {
     impl Function for GetDialogs {
         const ID: u32 = 0xa0f4cb4f;
         const NAME: &'static str = "messages.getDialogs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Dialogs;
     }
 
@@ -3729,7 +3729,7 @@ pub mod functions {
     impl Function for GetHistory {
         const ID: u32 = 0x4423e6c5;
         const NAME: &'static str = "messages.getHistory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -3817,7 +3817,7 @@ pub mod functions {
     impl Function for Search {
         const ID: u32 = 0x29ee847a;
         const NAME: &'static str = "messages.search";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -4184,7 +4184,7 @@ pub mod functions {
     impl Function for SendMessage {
         const ID: u32 = 0xfef48f62;
         const NAME: &'static str = "messages.sendMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -4317,7 +4317,7 @@ pub mod functions {
     impl Function for SendMedia {
         const ID: u32 = 0x0330e77f;
         const NAME: &'static str = "messages.sendMedia";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -4451,7 +4451,7 @@ pub mod functions {
     impl Function for ForwardMessages {
         const ID: u32 = 0x13704a7c;
         const NAME: &'static str = "messages.forwardMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -4551,7 +4551,7 @@ pub mod functions {
     impl Function for GetPeerSettings {
         const ID: u32 = 0xefd9a6a2;
         const NAME: &'static str = "messages.getPeerSettings";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::PeerSettings;
     }
 
@@ -4638,7 +4638,7 @@ pub mod functions {
     impl Function for GetChats {
         const ID: u32 = 0x49e9528f;
         const NAME: &'static str = "messages.getChats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -4677,7 +4677,7 @@ pub mod functions {
     impl Function for GetFullChat {
         const ID: u32 = 0xaeb00b34;
         const NAME: &'static str = "messages.getFullChat";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ChatFull;
     }
 
@@ -4942,7 +4942,7 @@ pub mod functions {
     impl Function for GetDhConfig {
         const ID: u32 = 0x26cf8950;
         const NAME: &'static str = "messages.getDhConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::DhConfig;
     }
 
@@ -5205,7 +5205,7 @@ pub mod functions {
     impl Function for SendEncrypted {
         const ID: u32 = 0x44fa7a15;
         const NAME: &'static str = "messages.sendEncrypted";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SentEncryptedMessage;
     }
 
@@ -5256,7 +5256,7 @@ pub mod functions {
     impl Function for SendEncryptedFile {
         const ID: u32 = 0x5559481d;
         const NAME: &'static str = "messages.sendEncryptedFile";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SentEncryptedMessage;
     }
 
@@ -5304,7 +5304,7 @@ pub mod functions {
     impl Function for SendEncryptedService {
         const ID: u32 = 0x32d439a4;
         const NAME: &'static str = "messages.sendEncryptedService";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SentEncryptedMessage;
     }
 
@@ -5464,7 +5464,7 @@ pub mod functions {
     impl Function for GetStickers {
         const ID: u32 = 0xd5a5d3a1;
         const NAME: &'static str = "messages.getStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Stickers;
     }
 
@@ -5504,7 +5504,7 @@ pub mod functions {
     impl Function for GetAllStickers {
         const ID: u32 = 0xb8a0a1a8;
         const NAME: &'static str = "messages.getAllStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::AllStickers;
     }
 
@@ -5548,7 +5548,7 @@ pub mod functions {
     impl Function for GetWebPagePreview {
         const ID: u32 = 0x570d6f6f;
         const NAME: &'static str = "messages.getWebPagePreview";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::WebPagePreview;
     }
 
@@ -5661,7 +5661,7 @@ pub mod functions {
     impl Function for CheckChatInvite {
         const ID: u32 = 0x3eadb1bb;
         const NAME: &'static str = "messages.checkChatInvite";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::ChatInvite;
     }
 
@@ -5741,7 +5741,7 @@ pub mod functions {
     impl Function for GetStickerSet {
         const ID: u32 = 0xc8a0ec74;
         const NAME: &'static str = "messages.getStickerSet";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::StickerSet;
     }
 
@@ -5868,7 +5868,7 @@ pub mod functions {
     impl Function for StartBot {
         const ID: u32 = 0xe6df7378;
         const NAME: &'static str = "messages.startBot";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -6071,7 +6071,7 @@ pub mod functions {
     impl Function for SearchGlobal {
         const ID: u32 = 0x6126a43c;
         const NAME: &'static str = "messages.searchGlobal";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -6175,7 +6175,7 @@ pub mod functions {
     impl Function for GetDocumentByHash {
         const ID: u32 = 0xb1f2061f;
         const NAME: &'static str = "messages.getDocumentByHash";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Document;
     }
 
@@ -6216,7 +6216,7 @@ pub mod functions {
     impl Function for GetSavedGifs {
         const ID: u32 = 0x5cf09635;
         const NAME: &'static str = "messages.getSavedGifs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SavedGifs;
     }
 
@@ -6465,7 +6465,7 @@ pub mod functions {
     impl Function for SendInlineBotResult {
         const ID: u32 = 0xc0cf7646;
         const NAME: &'static str = "messages.sendInlineBotResult";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -6519,7 +6519,7 @@ pub mod functions {
     impl Function for GetMessageEditData {
         const ID: u32 = 0xfda68d36;
         const NAME: &'static str = "messages.getMessageEditData";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::MessageEditData;
     }
 
@@ -6856,7 +6856,7 @@ pub mod functions {
     impl Function for GetPeerDialogs {
         const ID: u32 = 0xe470bcfd;
         const NAME: &'static str = "messages.getPeerDialogs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::PeerDialogs;
     }
 
@@ -6979,7 +6979,7 @@ pub mod functions {
     impl Function for GetAllDrafts {
         const ID: u32 = 0x6a3f8d65;
         const NAME: &'static str = "messages.getAllDrafts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -7016,7 +7016,7 @@ pub mod functions {
     impl Function for GetFeaturedStickers {
         const ID: u32 = 0x64780b14;
         const NAME: &'static str = "messages.getFeaturedStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FeaturedStickers;
     }
 
@@ -7096,7 +7096,7 @@ pub mod functions {
     impl Function for GetRecentStickers {
         const ID: u32 = 0x9da9403b;
         const NAME: &'static str = "messages.getRecentStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::RecentStickers;
     }
 
@@ -7231,7 +7231,7 @@ pub mod functions {
     impl Function for GetArchivedStickers {
         const ID: u32 = 0x57f17692;
         const NAME: &'static str = "messages.getArchivedStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ArchivedStickers;
     }
 
@@ -7274,7 +7274,7 @@ pub mod functions {
     impl Function for GetMaskStickers {
         const ID: u32 = 0x640f82b8;
         const NAME: &'static str = "messages.getMaskStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::AllStickers;
     }
 
@@ -7313,7 +7313,7 @@ pub mod functions {
     impl Function for GetAttachedStickers {
         const ID: u32 = 0xcc5b67cc;
         const NAME: &'static str = "messages.getAttachedStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::StickerSetCovered>;
     }
 
@@ -7467,7 +7467,7 @@ pub mod functions {
     impl Function for GetGameHighScores {
         const ID: u32 = 0xe822649d;
         const NAME: &'static str = "messages.getGameHighScores";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::HighScores;
     }
 
@@ -7510,7 +7510,7 @@ pub mod functions {
     impl Function for GetInlineGameHighScores {
         const ID: u32 = 0x0f635e1b;
         const NAME: &'static str = "messages.getInlineGameHighScores";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::HighScores;
     }
 
@@ -7554,7 +7554,7 @@ pub mod functions {
     impl Function for GetCommonChats {
         const ID: u32 = 0xe40ca104;
         const NAME: &'static str = "messages.getCommonChats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -7597,7 +7597,7 @@ pub mod functions {
     impl Function for GetWebPage {
         const ID: u32 = 0x8d9692a3;
         const NAME: &'static str = "messages.getWebPage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::WebPage;
     }
 
@@ -7726,7 +7726,7 @@ pub mod functions {
     impl Function for GetPinnedDialogs {
         const ID: u32 = 0xd6b94df2;
         const NAME: &'static str = "messages.getPinnedDialogs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::PeerDialogs;
     }
 
@@ -7923,7 +7923,7 @@ pub mod functions {
     impl Function for SendScreenshotNotification {
         const ID: u32 = 0xa1405817;
         const NAME: &'static str = "messages.sendScreenshotNotification";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -7964,7 +7964,7 @@ pub mod functions {
     impl Function for GetFavedStickers {
         const ID: u32 = 0x04f1aaa9;
         const NAME: &'static str = "messages.getFavedStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FavedStickers;
     }
 
@@ -8060,7 +8060,7 @@ pub mod functions {
     impl Function for GetUnreadMentions {
         const ID: u32 = 0xf107e790;
         const NAME: &'static str = "messages.getUnreadMentions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -8156,7 +8156,7 @@ pub mod functions {
     impl Function for GetRecentLocations {
         const ID: u32 = 0x702a40e0;
         const NAME: &'static str = "messages.getRecentLocations";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -8245,7 +8245,7 @@ pub mod functions {
     impl Function for SendMultiMedia {
         const ID: u32 = 0x1bf89d74;
         const NAME: &'static str = "messages.sendMultiMedia";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -8345,7 +8345,7 @@ pub mod functions {
     impl Function for SearchStickerSets {
         const ID: u32 = 0x35705b8a;
         const NAME: &'static str = "messages.searchStickerSets";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FoundStickerSets;
     }
 
@@ -8384,7 +8384,7 @@ pub mod functions {
     impl Function for GetSplitRanges {
         const ID: u32 = 0x1cff7e08;
         const NAME: &'static str = "messages.getSplitRanges";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::MessageRange>;
     }
 
@@ -8475,7 +8475,7 @@ pub mod functions {
     impl Function for GetDialogUnreadMarks {
         const ID: u32 = 0x21202222;
         const NAME: &'static str = "messages.getDialogUnreadMarks";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::DialogPeer>;
     }
 
@@ -8652,7 +8652,7 @@ pub mod functions {
     impl Function for GetPollResults {
         const ID: u32 = 0xeda3e33b;
         const NAME: &'static str = "messages.getPollResults";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -8693,7 +8693,7 @@ pub mod functions {
     impl Function for GetOnlines {
         const ID: u32 = 0x6e2be050;
         const NAME: &'static str = "messages.getOnlines";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::ChatOnlines;
     }
 
@@ -8816,7 +8816,7 @@ pub mod functions {
     impl Function for GetEmojiKeywords {
         const ID: u32 = 0x35a0e062;
         const NAME: &'static str = "messages.getEmojiKeywords";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::EmojiKeywordsDifference;
     }
 
@@ -8857,7 +8857,7 @@ pub mod functions {
     impl Function for GetEmojiKeywordsDifference {
         const ID: u32 = 0x1508b6af;
         const NAME: &'static str = "messages.getEmojiKeywordsDifference";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::EmojiKeywordsDifference;
     }
 
@@ -8897,7 +8897,7 @@ pub mod functions {
     impl Function for GetEmojiKeywordsLanguages {
         const ID: u32 = 0x4e9963b2;
         const NAME: &'static str = "messages.getEmojiKeywordsLanguages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::EmojiLanguage>;
     }
 
@@ -8989,7 +8989,7 @@ pub mod functions {
     impl Function for GetSearchCounters {
         const ID: u32 = 0x1bbcf300;
         const NAME: &'static str = "messages.getSearchCounters";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::messages::SearchCounter>;
     }
 
@@ -9235,7 +9235,7 @@ pub mod functions {
     impl Function for GetScheduledHistory {
         const ID: u32 = 0xf516760b;
         const NAME: &'static str = "messages.getScheduledHistory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -9277,7 +9277,7 @@ pub mod functions {
     impl Function for GetScheduledMessages {
         const ID: u32 = 0xbdbb0464;
         const NAME: &'static str = "messages.getScheduledMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -9417,7 +9417,7 @@ pub mod functions {
     impl Function for GetPollVotes {
         const ID: u32 = 0xb86e380e;
         const NAME: &'static str = "messages.getPollVotes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::VotesList;
     }
 
@@ -9509,7 +9509,7 @@ pub mod functions {
     impl Function for GetDialogFilters {
         const ID: u32 = 0xefd48c89;
         const NAME: &'static str = "messages.getDialogFilters";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::DialogFilters;
     }
 
@@ -9543,7 +9543,7 @@ pub mod functions {
     impl Function for GetSuggestedDialogFilters {
         const ID: u32 = 0xa29cd42c;
         const NAME: &'static str = "messages.getSuggestedDialogFilters";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::DialogFilterSuggested>;
     }
 
@@ -9669,7 +9669,7 @@ pub mod functions {
     impl Function for GetOldFeaturedStickers {
         const ID: u32 = 0x7ed094a1;
         const NAME: &'static str = "messages.getOldFeaturedStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FeaturedStickers;
     }
 
@@ -9726,7 +9726,7 @@ pub mod functions {
     impl Function for GetReplies {
         const ID: u32 = 0x22ddd30c;
         const NAME: &'static str = "messages.getReplies";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -9775,7 +9775,7 @@ pub mod functions {
     impl Function for GetDiscussionMessage {
         const ID: u32 = 0x446972fd;
         const NAME: &'static str = "messages.getDiscussionMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::DiscussionMessage;
     }
 
@@ -9993,7 +9993,7 @@ pub mod functions {
     impl Function for CheckHistoryImport {
         const ID: u32 = 0x43fe19f3;
         const NAME: &'static str = "messages.checkHistoryImport";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::HistoryImportParsed;
     }
 
@@ -10192,7 +10192,7 @@ pub mod functions {
     impl Function for GetExportedChatInvites {
         const ID: u32 = 0xa2b5a3f6;
         const NAME: &'static str = "messages.getExportedChatInvites";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ExportedChatInvites;
     }
 
@@ -10243,7 +10243,7 @@ pub mod functions {
     impl Function for GetExportedChatInvite {
         const ID: u32 = 0x73746f5c;
         const NAME: &'static str = "messages.getExportedChatInvite";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::ExportedChatInvite;
     }
 
@@ -10439,7 +10439,7 @@ pub mod functions {
     impl Function for GetAdminsWithInvites {
         const ID: u32 = 0x3920e6ef;
         const NAME: &'static str = "messages.getAdminsWithInvites";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ChatAdminsWithInvites;
     }
 
@@ -10500,7 +10500,7 @@ pub mod functions {
     impl Function for GetChatInviteImporters {
         const ID: u32 = 0xdf04dd4e;
         const NAME: &'static str = "messages.getChatInviteImporters";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ChatInviteImporters;
     }
 
@@ -10589,7 +10589,7 @@ pub mod functions {
     impl Function for CheckHistoryImportPeer {
         const ID: u32 = 0x5dc60f03;
         const NAME: &'static str = "messages.checkHistoryImportPeer";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::CheckedHistoryImportPeer;
     }
 
@@ -10672,7 +10672,7 @@ pub mod functions {
     impl Function for GetMessageReadParticipants {
         const ID: u32 = 0x31c1c44f;
         const NAME: &'static str = "messages.getMessageReadParticipants";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::ReadParticipantDate>;
     }
 
@@ -10723,7 +10723,7 @@ pub mod functions {
     impl Function for GetSearchResultsCalendar {
         const ID: u32 = 0x6aa3f6bd;
         const NAME: &'static str = "messages.getSearchResultsCalendar";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::SearchResultsCalendar;
     }
 
@@ -10778,7 +10778,7 @@ pub mod functions {
     impl Function for GetSearchResultsPositions {
         const ID: u32 = 0x9c7f2f10;
         const NAME: &'static str = "messages.getSearchResultsPositions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::SearchResultsPositions;
     }
 
@@ -11069,7 +11069,7 @@ pub mod functions {
     impl Function for GetMessagesReactions {
         const ID: u32 = 0x8bba90e6;
         const NAME: &'static str = "messages.getMessagesReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -11125,7 +11125,7 @@ pub mod functions {
     impl Function for GetMessageReactionsList {
         const ID: u32 = 0x461b3f48;
         const NAME: &'static str = "messages.getMessageReactionsList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::MessageReactionsList;
     }
 
@@ -11226,7 +11226,7 @@ pub mod functions {
     impl Function for GetAvailableReactions {
         const ID: u32 = 0x18dea0ac;
         const NAME: &'static str = "messages.getAvailableReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::AvailableReactions;
     }
 
@@ -11403,7 +11403,7 @@ pub mod functions {
     impl Function for GetUnreadReactions {
         const ID: u32 = 0xbd7f90ac;
         const NAME: &'static str = "messages.getUnreadReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -11508,7 +11508,7 @@ pub mod functions {
     impl Function for SearchSentMedia {
         const ID: u32 = 0x107e31a0;
         const NAME: &'static str = "messages.searchSentMedia";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -11549,7 +11549,7 @@ pub mod functions {
     impl Function for GetAttachMenuBots {
         const ID: u32 = 0x16fcc2cb;
         const NAME: &'static str = "messages.getAttachMenuBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::AttachMenuBots;
     }
 
@@ -11588,7 +11588,7 @@ pub mod functions {
     impl Function for GetAttachMenuBot {
         const ID: u32 = 0x77216192;
         const NAME: &'static str = "messages.getAttachMenuBot";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::AttachMenuBotsBot;
     }
 
@@ -11949,7 +11949,7 @@ pub mod functions {
     impl Function for SendWebViewData {
         const ID: u32 = 0xdc0242c8;
         const NAME: &'static str = "messages.sendWebViewData";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -12081,7 +12081,7 @@ pub mod functions {
     impl Function for GetCustomEmojiDocuments {
         const ID: u32 = 0xd9ab0f54;
         const NAME: &'static str = "messages.getCustomEmojiDocuments";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::Document>;
     }
 
@@ -12120,7 +12120,7 @@ pub mod functions {
     impl Function for GetEmojiStickers {
         const ID: u32 = 0xfbfca18f;
         const NAME: &'static str = "messages.getEmojiStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::AllStickers;
     }
 
@@ -12159,7 +12159,7 @@ pub mod functions {
     impl Function for GetFeaturedEmojiStickers {
         const ID: u32 = 0x0ecf6736;
         const NAME: &'static str = "messages.getFeaturedEmojiStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FeaturedStickers;
     }
 
@@ -12245,7 +12245,7 @@ pub mod functions {
     impl Function for GetTopReactions {
         const ID: u32 = 0xbb8125ba;
         const NAME: &'static str = "messages.getTopReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Reactions;
     }
 
@@ -12287,7 +12287,7 @@ pub mod functions {
     impl Function for GetRecentReactions {
         const ID: u32 = 0x39461db2;
         const NAME: &'static str = "messages.getRecentReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Reactions;
     }
 
@@ -12363,7 +12363,7 @@ pub mod functions {
     impl Function for GetExtendedMedia {
         const ID: u32 = 0x84f80814;
         const NAME: &'static str = "messages.getExtendedMedia";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -12439,7 +12439,7 @@ pub mod functions {
     impl Function for GetDefaultHistoryTtl {
         const ID: u32 = 0x658b7188;
         const NAME: &'static str = "messages.getDefaultHistoryTTL";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::DefaultHistoryTtl;
     }
 
@@ -12536,7 +12536,7 @@ pub mod functions {
     impl Function for GetEmojiGroups {
         const ID: u32 = 0x7488ce5b;
         const NAME: &'static str = "messages.getEmojiGroups";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::EmojiGroups;
     }
 
@@ -12575,7 +12575,7 @@ pub mod functions {
     impl Function for GetEmojiStatusGroups {
         const ID: u32 = 0x2ecd56cd;
         const NAME: &'static str = "messages.getEmojiStatusGroups";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::EmojiGroups;
     }
 
@@ -12614,7 +12614,7 @@ pub mod functions {
     impl Function for GetEmojiProfilePhotoGroups {
         const ID: u32 = 0x21a548f3;
         const NAME: &'static str = "messages.getEmojiProfilePhotoGroups";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::EmojiGroups;
     }
 
@@ -12655,7 +12655,7 @@ pub mod functions {
     impl Function for SearchCustomEmoji {
         const ID: u32 = 0x2c11c0d7;
         const NAME: &'static str = "messages.searchCustomEmoji";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::EmojiList;
     }
 
@@ -12740,7 +12740,7 @@ pub mod functions {
     impl Function for GetBotApp {
         const ID: u32 = 0x34fdc5c3;
         const NAME: &'static str = "messages.getBotApp";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::BotApp;
     }
 
@@ -12919,7 +12919,7 @@ pub mod functions {
     impl Function for SearchEmojiStickerSets {
         const ID: u32 = 0x92b4494c;
         const NAME: &'static str = "messages.searchEmojiStickerSets";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FoundStickerSets;
     }
 
@@ -12978,7 +12978,7 @@ pub mod functions {
     impl Function for GetSavedDialogs {
         const ID: u32 = 0x1e91fc99;
         const NAME: &'static str = "messages.getSavedDialogs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SavedDialogs;
     }
 
@@ -13043,7 +13043,7 @@ pub mod functions {
     impl Function for GetSavedHistory {
         const ID: u32 = 0x998ab009;
         const NAME: &'static str = "messages.getSavedHistory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -13151,7 +13151,7 @@ pub mod functions {
     impl Function for GetPinnedSavedDialogs {
         const ID: u32 = 0xd63d94e0;
         const NAME: &'static str = "messages.getPinnedSavedDialogs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SavedDialogs;
     }
 
@@ -13279,7 +13279,7 @@ pub mod functions {
     impl Function for GetSavedReactionTags {
         const ID: u32 = 0x3637e05b;
         const NAME: &'static str = "messages.getSavedReactionTags";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SavedReactionTags;
     }
 
@@ -13366,7 +13366,7 @@ pub mod functions {
     impl Function for GetDefaultTagReactions {
         const ID: u32 = 0xbdf93428;
         const NAME: &'static str = "messages.getDefaultTagReactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Reactions;
     }
 
@@ -13407,7 +13407,7 @@ pub mod functions {
     impl Function for GetOutboxReadDate {
         const ID: u32 = 0x8c4bfe5d;
         const NAME: &'static str = "messages.getOutboxReadDate";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::OutboxReadDate;
     }
 
@@ -13447,7 +13447,7 @@ pub mod functions {
     impl Function for GetQuickReplies {
         const ID: u32 = 0xd483f2a8;
         const NAME: &'static str = "messages.getQuickReplies";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::QuickReplies;
     }
 
@@ -13525,7 +13525,7 @@ pub mod functions {
     impl Function for CheckQuickReplyShortcut {
         const ID: u32 = 0xf1d0fbd3;
         const NAME: &'static str = "messages.checkQuickReplyShortcut";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -13652,7 +13652,7 @@ pub mod functions {
     impl Function for GetQuickReplyMessages {
         const ID: u32 = 0x94a495c3;
         const NAME: &'static str = "messages.getQuickReplyMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -13700,7 +13700,7 @@ pub mod functions {
     impl Function for SendQuickReplyMessages {
         const ID: u32 = 0x6c750de1;
         const NAME: &'static str = "messages.sendQuickReplyMessages";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -13825,7 +13825,7 @@ pub mod functions {
     impl Function for GetMyStickers {
         const ID: u32 = 0xd0b5e1fc;
         const NAME: &'static str = "messages.getMyStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::MyStickers;
     }
 
@@ -13865,7 +13865,7 @@ pub mod functions {
     impl Function for GetEmojiStickerGroups {
         const ID: u32 = 0x1dd840f5;
         const NAME: &'static str = "messages.getEmojiStickerGroups";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::EmojiGroups;
     }
 
@@ -13904,7 +13904,7 @@ pub mod functions {
     impl Function for GetAvailableEffects {
         const ID: u32 = 0xdea20a39;
         const NAME: &'static str = "messages.getAvailableEffects";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::AvailableEffects;
     }
 
@@ -14032,7 +14032,7 @@ pub mod functions {
     impl Function for GetFactCheck {
         const ID: u32 = 0xb9cdc5ee;
         const NAME: &'static str = "messages.getFactCheck";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::FactCheck>;
     }
 
@@ -14235,7 +14235,7 @@ pub mod functions {
     impl Function for GetPaidReactionPrivacy {
         const ID: u32 = 0x472455aa;
         const NAME: &'static str = "messages.getPaidReactionPrivacy";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -14498,7 +14498,7 @@ pub mod functions {
     impl Function for GetPreparedInlineMessage {
         const ID: u32 = 0x857ebdb8;
         const NAME: &'static str = "messages.getPreparedInlineMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::PreparedInlineMessage;
     }
 
@@ -14550,7 +14550,7 @@ pub mod functions {
     impl Function for SearchStickers {
         const ID: u32 = 0x29b1c66a;
         const NAME: &'static str = "messages.searchStickers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::FoundStickers;
     }
 
@@ -14647,7 +14647,7 @@ pub mod functions {
     impl Function for GetSavedDialogsById {
         const ID: u32 = 0x6f6f9c96;
         const NAME: &'static str = "messages.getSavedDialogsByID";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::SavedDialogs;
     }
 
@@ -14899,7 +14899,7 @@ pub mod functions {
     impl Function for GetForumTopics {
         const ID: u32 = 0x3ba47bff;
         const NAME: &'static str = "messages.getForumTopics";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ForumTopics;
     }
 
@@ -14946,7 +14946,7 @@ pub mod functions {
     impl Function for GetForumTopicsById {
         const ID: u32 = 0xaf0a4a08;
         const NAME: &'static str = "messages.getForumTopicsByID";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::messages::ForumTopics;
     }
 
@@ -15169,7 +15169,7 @@ pub mod functions {
     impl Function for CreateForumTopic {
         const ID: u32 = 0x2f98c3d5;
         const NAME: &'static str = "messages.createForumTopic";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -15254,7 +15254,7 @@ pub mod functions {
     impl Function for GetEmojiGameInfo {
         const ID: u32 = 0xfb7e8ca7;
         const NAME: &'static str = "messages.getEmojiGameInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::EmojiGameInfo;
     }
 
@@ -15393,7 +15393,7 @@ pub mod functions {
     impl Function for GetFutureChatCreatorAfterLeave {
         const ID: u32 = 0x3b7d0ea6;
         const NAME: &'static str = "messages.getFutureChatCreatorAfterLeave";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::User;
     }
 
@@ -15807,7 +15807,7 @@ pub mod functions {
     impl Function for GetUnreadPollVotes {
         const ID: u32 = 0x43286cf2;
         const NAME: &'static str = "messages.getUnreadPollVotes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -16036,7 +16036,7 @@ pub mod functions {
     impl Function for GetPersonalChannelHistory {
         const ID: u32 = 0x55fb0996;
         const NAME: &'static str = "messages.getPersonalChannelHistory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 
@@ -16081,7 +16081,7 @@ pub mod functions {
     impl Function for GetRichMessage {
         const ID: u32 = 0x501569cf;
         const NAME: &'static str = "messages.getRichMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Messages;
     }
 

@@ -1831,7 +1831,7 @@ pub mod functions {
     impl Function for GetPaymentReceipt {
         const ID: u32 = 0x2478d1cc;
         const NAME: &'static str = "payments.getPaymentReceipt";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::PaymentReceipt;
     }
 
@@ -1980,7 +1980,7 @@ pub mod functions {
     impl Function for GetSavedInfo {
         const ID: u32 = 0x227d824b;
         const NAME: &'static str = "payments.getSavedInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::SavedInfo;
     }
 
@@ -2062,7 +2062,7 @@ pub mod functions {
     impl Function for GetBankCardData {
         const ID: u32 = 0x2e79d779;
         const NAME: &'static str = "payments.getBankCardData";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::BankCardData;
     }
 
@@ -2227,7 +2227,7 @@ pub mod functions {
     impl Function for GetPremiumGiftCodeOptions {
         const ID: u32 = 0x2757ba54;
         const NAME: &'static str = "payments.getPremiumGiftCodeOptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::PremiumGiftCodeOption>;
     }
 
@@ -2267,7 +2267,7 @@ pub mod functions {
     impl Function for CheckGiftCode {
         const ID: u32 = 0x8e51b4c1;
         const NAME: &'static str = "payments.checkGiftCode";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::CheckedGiftCode;
     }
 
@@ -2347,7 +2347,7 @@ pub mod functions {
     impl Function for GetGiveawayInfo {
         const ID: u32 = 0xf4239425;
         const NAME: &'static str = "payments.getGiveawayInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::GiveawayInfo;
     }
 
@@ -2429,7 +2429,7 @@ pub mod functions {
     impl Function for GetStarsTopupOptions {
         const ID: u32 = 0xc00ec7d3;
         const NAME: &'static str = "payments.getStarsTopupOptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::StarsTopupOption>;
     }
 
@@ -2468,7 +2468,7 @@ pub mod functions {
     impl Function for GetStarsStatus {
         const ID: u32 = 0x4ea9b3bf;
         const NAME: &'static str = "payments.getStarsStatus";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarsStatus;
     }
 
@@ -2528,7 +2528,7 @@ pub mod functions {
     impl Function for GetStarsTransactions {
         const ID: u32 = 0x69da4557;
         const NAME: &'static str = "payments.getStarsTransactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarsStatus;
     }
 
@@ -2665,7 +2665,7 @@ pub mod functions {
     impl Function for GetStarsRevenueStats {
         const ID: u32 = 0xd91ffad6;
         const NAME: &'static str = "payments.getStarsRevenueStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarsRevenueStats;
     }
 
@@ -2804,7 +2804,7 @@ pub mod functions {
     impl Function for GetStarsTransactionsById {
         const ID: u32 = 0x2dca16b8;
         const NAME: &'static str = "payments.getStarsTransactionsByID";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarsStatus;
     }
 
@@ -2849,7 +2849,7 @@ pub mod functions {
     impl Function for GetStarsGiftOptions {
         const ID: u32 = 0xd3c96bc8;
         const NAME: &'static str = "payments.getStarsGiftOptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::StarsGiftOption>;
     }
 
@@ -2893,7 +2893,7 @@ pub mod functions {
     impl Function for GetStarsSubscriptions {
         const ID: u32 = 0x032512c5;
         const NAME: &'static str = "payments.getStarsSubscriptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarsStatus;
     }
 
@@ -3023,7 +3023,7 @@ pub mod functions {
     impl Function for GetStarsGiveawayOptions {
         const ID: u32 = 0xbd1efd3e;
         const NAME: &'static str = "payments.getStarsGiveawayOptions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::StarsGiveawayOption>;
     }
 
@@ -3060,7 +3060,7 @@ pub mod functions {
     impl Function for GetStarGifts {
         const ID: u32 = 0xc4563590;
         const NAME: &'static str = "payments.getStarGifts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::StarGifts;
     }
 
@@ -3246,7 +3246,7 @@ pub mod functions {
     impl Function for GetConnectedStarRefBots {
         const ID: u32 = 0x5869a553;
         const NAME: &'static str = "payments.getConnectedStarRefBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::ConnectedStarRefBots;
     }
 
@@ -3294,7 +3294,7 @@ pub mod functions {
     impl Function for GetConnectedStarRefBot {
         const ID: u32 = 0xb7d998f0;
         const NAME: &'static str = "payments.getConnectedStarRefBot";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::ConnectedStarRefBots;
     }
 
@@ -3344,7 +3344,7 @@ pub mod functions {
     impl Function for GetSuggestedStarRefBots {
         const ID: u32 = 0x0d6b48f7;
         const NAME: &'static str = "payments.getSuggestedStarRefBots";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::SuggestedStarRefBots;
     }
 
@@ -3476,7 +3476,7 @@ pub mod functions {
     impl Function for GetStarGiftUpgradePreview {
         const ID: u32 = 0x9c9abcb1;
         const NAME: &'static str = "payments.getStarGiftUpgradePreview";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarGiftUpgradePreview;
     }
 
@@ -3600,7 +3600,7 @@ pub mod functions {
     impl Function for GetUniqueStarGift {
         const ID: u32 = 0xa1974d72;
         const NAME: &'static str = "payments.getUniqueStarGift";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::UniqueStarGift;
     }
 
@@ -3668,7 +3668,7 @@ pub mod functions {
     impl Function for GetSavedStarGifts {
         const ID: u32 = 0xa319e569;
         const NAME: &'static str = "payments.getSavedStarGifts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::SavedStarGifts;
     }
 
@@ -3720,7 +3720,7 @@ pub mod functions {
     impl Function for GetSavedStarGift {
         const ID: u32 = 0xb455a106;
         const NAME: &'static str = "payments.getSavedStarGift";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::SavedStarGifts;
     }
 
@@ -3949,7 +3949,7 @@ pub mod functions {
     impl Function for GetResaleStarGifts {
         const ID: u32 = 0x7a5fa236;
         const NAME: &'static str = "payments.getResaleStarGifts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::ResaleStarGifts;
     }
 
@@ -4239,7 +4239,7 @@ pub mod functions {
     impl Function for GetStarGiftCollections {
         const ID: u32 = 0x981b91dd;
         const NAME: &'static str = "payments.getStarGiftCollections";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::StarGiftCollections;
     }
 
@@ -4279,7 +4279,7 @@ pub mod functions {
     impl Function for GetUniqueStarGiftValueInfo {
         const ID: u32 = 0x4365af6b;
         const NAME: &'static str = "payments.getUniqueStarGiftValueInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::UniqueStarGiftValueInfo;
     }
 
@@ -4318,7 +4318,7 @@ pub mod functions {
     impl Function for CheckCanSendGift {
         const ID: u32 = 0xc0c4edc9;
         const NAME: &'static str = "payments.checkCanSendGift";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::CheckCanSendGiftResult;
     }
 
@@ -4359,7 +4359,7 @@ pub mod functions {
     impl Function for GetStarGiftAuctionState {
         const ID: u32 = 0x5c9ff4d6;
         const NAME: &'static str = "payments.getStarGiftAuctionState";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarGiftAuctionState;
     }
 
@@ -4399,7 +4399,7 @@ pub mod functions {
     impl Function for GetStarGiftAuctionAcquiredGifts {
         const ID: u32 = 0x6ba2cbec;
         const NAME: &'static str = "payments.getStarGiftAuctionAcquiredGifts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarGiftAuctionAcquiredGifts;
     }
 
@@ -4438,7 +4438,7 @@ pub mod functions {
     impl Function for GetStarGiftActiveAuctions {
         const ID: u32 = 0xa5d0514d;
         const NAME: &'static str = "payments.getStarGiftActiveAuctions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::payments::StarGiftActiveAuctions;
     }
 
@@ -4578,7 +4578,7 @@ pub mod functions {
     impl Function for GetStarGiftUpgradeAttributes {
         const ID: u32 = 0x6d038b58;
         const NAME: &'static str = "payments.getStarGiftUpgradeAttributes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::StarGiftUpgradeAttributes;
     }
 
@@ -4621,7 +4621,7 @@ pub mod functions {
     impl Function for GetCraftStarGifts {
         const ID: u32 = 0xfd05dd00;
         const NAME: &'static str = "payments.getCraftStarGifts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::SavedStarGifts;
     }
 
@@ -4698,7 +4698,7 @@ pub mod functions {
     impl Function for GetCurrencyRates {
         const ID: u32 = 0xd35983e8;
         const NAME: &'static str = "payments.getCurrencyRates";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::payments::CurrencyRates;
     }
 
@@ -4738,7 +4738,7 @@ pub mod functions {
     impl Function for GetOnrampProviders {
         const ID: u32 = 0x3f3e00dc;
         const NAME: &'static str = "payments.getOnrampProviders";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::OnrampProviderInfo>;
     }
 
@@ -4780,7 +4780,7 @@ pub mod functions {
     impl Function for GetOnrampBaseCurrencies {
         const ID: u32 = 0x1c8bedf3;
         const NAME: &'static str = "payments.getOnrampBaseCurrencies";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<Str>;
     }
 
@@ -4827,7 +4827,7 @@ pub mod functions {
     impl Function for GetOnrampAvailability {
         const ID: u32 = 0x2ec29951;
         const NAME: &'static str = "payments.getOnrampAvailability";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::OnrampAvailability;
     }
 
@@ -4878,7 +4878,7 @@ pub mod functions {
     impl Function for GetOnrampLimits {
         const ID: u32 = 0x80e851fd;
         const NAME: &'static str = "payments.getOnrampLimits";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::OnrampLimits;
     }
 

@@ -284,7 +284,7 @@ pub mod functions {
     impl Function for GetCallConfig {
         const ID: u32 = 0x55451fa9;
         const NAME: &'static str = "phone.getCallConfig";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::DataJson;
     }
 
@@ -1022,7 +1022,7 @@ pub mod functions {
     impl Function for GetGroupCall {
         const ID: u32 = 0x041845db;
         const NAME: &'static str = "phone.getGroupCall";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::phone::GroupCall;
     }
 
@@ -1070,7 +1070,7 @@ pub mod functions {
     impl Function for GetGroupParticipants {
         const ID: u32 = 0xc558d8ab;
         const NAME: &'static str = "phone.getGroupParticipants";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::phone::GroupParticipants;
     }
 
@@ -1343,7 +1343,7 @@ pub mod functions {
     impl Function for GetGroupCallJoinAs {
         const ID: u32 = 0xef7c213a;
         const NAME: &'static str = "phone.getGroupCallJoinAs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::phone::JoinAsPeers;
     }
 
@@ -1629,7 +1629,7 @@ pub mod functions {
     impl Function for GetGroupCallStreamChannels {
         const ID: u32 = 0x1ab21940;
         const NAME: &'static str = "phone.getGroupCallStreamChannels";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::phone::GroupCallStreamChannels;
     }
 
@@ -2025,7 +2025,7 @@ pub mod functions {
     impl Function for GetGroupCallChainBlocks {
         const ID: u32 = 0xee9f88a6;
         const NAME: &'static str = "phone.getGroupCallChainBlocks";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -2083,7 +2083,7 @@ pub mod functions {
     impl Function for SendGroupCallMessage {
         const ID: u32 = 0xb1d11410;
         const NAME: &'static str = "phone.sendGroupCallMessage";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -2261,7 +2261,7 @@ pub mod functions {
     impl Function for GetGroupCallStars {
         const ID: u32 = 0x6f636302;
         const NAME: &'static str = "phone.getGroupCallStars";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::phone::GroupCallStars;
     }
 

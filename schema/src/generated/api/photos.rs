@@ -327,7 +327,7 @@ pub mod functions {
     impl Function for GetUserPhotos {
         const ID: u32 = 0x91cd32a8;
         const NAME: &'static str = "photos.getUserPhotos";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::photos::Photos;
     }
 

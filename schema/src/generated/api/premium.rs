@@ -184,7 +184,7 @@ pub mod functions {
     impl Function for GetBoostsList {
         const ID: u32 = 0x60f67660;
         const NAME: &'static str = "premium.getBoostsList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::premium::BoostsList;
     }
 
@@ -224,7 +224,7 @@ pub mod functions {
     impl Function for GetMyBoosts {
         const ID: u32 = 0x0be77b4a;
         const NAME: &'static str = "premium.getMyBoosts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::premium::MyBoosts;
     }
 
@@ -307,7 +307,7 @@ pub mod functions {
     impl Function for GetBoostsStatus {
         const ID: u32 = 0x042f1f61;
         const NAME: &'static str = "premium.getBoostsStatus";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::premium::BoostsStatus;
     }
 
@@ -348,7 +348,7 @@ pub mod functions {
     impl Function for GetUserBoosts {
         const ID: u32 = 0x39854d1f;
         const NAME: &'static str = "premium.getUserBoosts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::premium::BoostsList;
     }
 

@@ -110,7 +110,7 @@ pub mod functions {
     impl Function for IsEligibleToJoin {
         const ID: u32 = 0x0edc39d0;
         const NAME: &'static str = "smsjobs.isEligibleToJoin";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::smsjobs::EligibleToJoin;
     }
 
@@ -252,7 +252,7 @@ pub mod functions {
     impl Function for GetStatus {
         const ID: u32 = 0x10a698e8;
         const NAME: &'static str = "smsjobs.getStatus";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::smsjobs::Status;
     }
 

@@ -322,7 +322,7 @@ pub mod functions {
     impl Function for GetBroadcastStats {
         const ID: u32 = 0xab42441a;
         const NAME: &'static str = "stats.getBroadcastStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::BroadcastStats;
     }
 
@@ -368,7 +368,7 @@ pub mod functions {
     impl Function for LoadAsyncGraph {
         const ID: u32 = 0x621d5fa0;
         const NAME: &'static str = "stats.loadAsyncGraph";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::StatsGraph;
     }
 
@@ -411,7 +411,7 @@ pub mod functions {
     impl Function for GetMegagroupStats {
         const ID: u32 = 0xdcdf8607;
         const NAME: &'static str = "stats.getMegagroupStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::MegagroupStats;
     }
 
@@ -458,7 +458,7 @@ pub mod functions {
     impl Function for GetMessagePublicForwards {
         const ID: u32 = 0x5f150144;
         const NAME: &'static str = "stats.getMessagePublicForwards";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::PublicForwards;
     }
 
@@ -504,7 +504,7 @@ pub mod functions {
     impl Function for GetMessageStats {
         const ID: u32 = 0xb6e0a3f5;
         const NAME: &'static str = "stats.getMessageStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::MessageStats;
     }
 
@@ -550,7 +550,7 @@ pub mod functions {
     impl Function for GetStoryStats {
         const ID: u32 = 0x374fef40;
         const NAME: &'static str = "stats.getStoryStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::StoryStats;
     }
 
@@ -598,7 +598,7 @@ pub mod functions {
     impl Function for GetStoryPublicForwards {
         const ID: u32 = 0xa6437ef6;
         const NAME: &'static str = "stats.getStoryPublicForwards";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::PublicForwards;
     }
 
@@ -644,7 +644,7 @@ pub mod functions {
     impl Function for GetPollStats {
         const ID: u32 = 0xc27dfa68;
         const NAME: &'static str = "stats.getPollStats";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stats::PollStats;
     }
 

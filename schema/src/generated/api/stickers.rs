@@ -306,7 +306,7 @@ pub mod functions {
     impl Function for CheckShortName {
         const ID: u32 = 0x284b3639;
         const NAME: &'static str = "stickers.checkShortName";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -345,7 +345,7 @@ pub mod functions {
     impl Function for SuggestShortName {
         const ID: u32 = 0x4dafc503;
         const NAME: &'static str = "stickers.suggestShortName";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stickers::SuggestedShortName;
     }
 

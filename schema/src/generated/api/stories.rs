@@ -471,7 +471,7 @@ pub mod functions {
     impl Function for CanSendStory {
         const ID: u32 = 0x30eb63f0;
         const NAME: &'static str = "stories.canSendStory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::CanSendStoryCount;
     }
 
@@ -571,7 +571,7 @@ pub mod functions {
     impl Function for SendStory {
         const ID: u32 = 0x8f9e6898;
         const NAME: &'static str = "stories.sendStory";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -827,7 +827,7 @@ pub mod functions {
     impl Function for GetAllStories {
         const ID: u32 = 0xeeb0d625;
         const NAME: &'static str = "stories.getAllStories";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::stories::AllStories;
     }
 
@@ -873,7 +873,7 @@ pub mod functions {
     impl Function for GetPinnedStories {
         const ID: u32 = 0x5821a5dc;
         const NAME: &'static str = "stories.getPinnedStories";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::Stories;
     }
 
@@ -918,7 +918,7 @@ pub mod functions {
     impl Function for GetStoriesArchive {
         const ID: u32 = 0xb4352016;
         const NAME: &'static str = "stories.getStoriesArchive";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::Stories;
     }
 
@@ -961,7 +961,7 @@ pub mod functions {
     impl Function for GetStoriesById {
         const ID: u32 = 0x5774ca74;
         const NAME: &'static str = "stories.getStoriesByID";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::Stories;
     }
 
@@ -1143,7 +1143,7 @@ pub mod functions {
     impl Function for GetStoryViewsList {
         const ID: u32 = 0x7ed23c57;
         const NAME: &'static str = "stories.getStoryViewsList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::StoryViewsList;
     }
 
@@ -1192,7 +1192,7 @@ pub mod functions {
     impl Function for GetStoriesViews {
         const ID: u32 = 0x28e16cc8;
         const NAME: &'static str = "stories.getStoriesViews";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::StoryViews;
     }
 
@@ -1234,7 +1234,7 @@ pub mod functions {
     impl Function for ExportStoryLink {
         const ID: u32 = 0x7b8def20;
         const NAME: &'static str = "stories.exportStoryLink";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::ExportedStoryLink;
     }
 
@@ -1416,7 +1416,7 @@ pub mod functions {
     impl Function for GetPeerStories {
         const ID: u32 = 0x2c4ada50;
         const NAME: &'static str = "stories.getPeerStories";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::PeerStories;
     }
 
@@ -1452,7 +1452,7 @@ pub mod functions {
     impl Function for GetAllReadPeerStories {
         const ID: u32 = 0x9b5ae7f9;
         const NAME: &'static str = "stories.getAllReadPeerStories";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -1489,7 +1489,7 @@ pub mod functions {
     impl Function for GetPeerMaxIDs {
         const ID: u32 = 0x78499170;
         const NAME: &'static str = "stories.getPeerMaxIDs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::RecentStory>;
     }
 
@@ -1525,7 +1525,7 @@ pub mod functions {
     impl Function for GetChatsToSend {
         const ID: u32 = 0xa56a8b60;
         const NAME: &'static str = "stories.getChatsToSend";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::messages::Chats;
     }
 
@@ -1622,7 +1622,7 @@ pub mod functions {
     impl Function for GetStoryReactionsList {
         const ID: u32 = 0xb9b2881f;
         const NAME: &'static str = "stories.getStoryReactionsList";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::StoryReactionsList;
     }
 
@@ -1728,7 +1728,7 @@ pub mod functions {
     impl Function for SearchPosts {
         const ID: u32 = 0xd1810907;
         const NAME: &'static str = "stories.searchPosts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::FoundStories;
     }
 
@@ -1972,7 +1972,7 @@ pub mod functions {
     impl Function for GetAlbums {
         const ID: u32 = 0x25b3eac7;
         const NAME: &'static str = "stories.getAlbums";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::stories::Albums;
     }
 
@@ -2018,7 +2018,7 @@ pub mod functions {
     impl Function for GetAlbumStories {
         const ID: u32 = 0xac806d61;
         const NAME: &'static str = "stories.getAlbumStories";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::stories::Stories;
     }
 

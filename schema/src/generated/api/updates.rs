@@ -417,7 +417,7 @@ pub mod functions {
     impl Function for GetState {
         const ID: u32 = 0xedd4882a;
         const NAME: &'static str = "updates.getState";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::updates::State;
     }
 
@@ -475,7 +475,7 @@ pub mod functions {
     impl Function for GetDifference {
         const ID: u32 = 0x19c2f763;
         const NAME: &'static str = "updates.getDifference";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::updates::Difference;
     }
 
@@ -528,7 +528,7 @@ pub mod functions {
     impl Function for GetChannelDifference {
         const ID: u32 = 0x03173d78;
         const NAME: &'static str = "updates.getChannelDifference";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::updates::ChannelDifference;
     }
 

@@ -265,7 +265,7 @@ pub mod functions {
     impl Function for SaveFilePart {
         const ID: u32 = 0xb304a621;
         const NAME: &'static str = "upload.saveFilePart";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -316,7 +316,7 @@ pub mod functions {
     impl Function for GetFile {
         const ID: u32 = 0xbe5335be;
         const NAME: &'static str = "upload.getFile";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::upload::File;
     }
 
@@ -366,7 +366,7 @@ pub mod functions {
     impl Function for SaveBigFilePart {
         const ID: u32 = 0xde7b673d;
         const NAME: &'static str = "upload.saveBigFilePart";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = bool;
     }
 
@@ -412,7 +412,7 @@ pub mod functions {
     impl Function for GetWebFile {
         const ID: u32 = 0x24e6818d;
         const NAME: &'static str = "upload.getWebFile";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::upload::WebFile;
     }
 
@@ -457,7 +457,7 @@ pub mod functions {
     impl Function for GetCdnFile {
         const ID: u32 = 0x395f69da;
         const NAME: &'static str = "upload.getCdnFile";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::upload::CdnFile;
     }
 
@@ -542,7 +542,7 @@ pub mod functions {
     impl Function for GetCdnFileHashes {
         const ID: u32 = 0x91dc3f31;
         const NAME: &'static str = "upload.getCdnFileHashes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::FileHash>;
     }
 
@@ -584,7 +584,7 @@ pub mod functions {
     impl Function for GetFileHashes {
         const ID: u32 = 0x9156982a;
         const NAME: &'static str = "upload.getFileHashes";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::FileHash>;
     }
 

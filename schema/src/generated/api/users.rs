@@ -243,7 +243,7 @@ pub mod functions {
     impl Function for GetUsers {
         const ID: u32 = 0x0d91a548;
         const NAME: &'static str = "users.getUsers";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::User>;
     }
 
@@ -282,7 +282,7 @@ pub mod functions {
     impl Function for GetFullUser {
         const ID: u32 = 0xb60f5918;
         const NAME: &'static str = "users.getFullUser";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::users::UserFull;
     }
 
@@ -363,7 +363,7 @@ pub mod functions {
     impl Function for GetRequirementsToContact {
         const ID: u32 = 0xd89a83a3;
         const NAME: &'static str = "users.getRequirementsToContact";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<enums::RequirementToContact>;
     }
 
@@ -408,7 +408,7 @@ pub mod functions {
     impl Function for GetSavedMusic {
         const ID: u32 = 0x788d7fe3;
         const NAME: &'static str = "users.getSavedMusic";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::users::SavedMusic;
     }
 
@@ -452,7 +452,7 @@ pub mod functions {
     impl Function for GetSavedMusicById {
         const ID: u32 = 0x7573a4e9;
         const NAME: &'static str = "users.getSavedMusicByID";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::users::SavedMusic;
     }
 

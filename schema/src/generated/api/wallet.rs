@@ -480,7 +480,7 @@ pub mod functions {
     impl Function for GetState {
         const ID: u32 = 0xab83b33a;
         const NAME: &'static str = "wallet.getState";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::WalletState;
     }
 
@@ -521,7 +521,7 @@ pub mod functions {
     impl Function for GetUserAddresses {
         const ID: u32 = 0x5275dfdd;
         const NAME: &'static str = "wallet.getUserAddresses";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::UserAddresses;
     }
 
@@ -571,7 +571,7 @@ pub mod functions {
     impl Function for GetTransactions {
         const ID: u32 = 0xa8830a83;
         const NAME: &'static str = "wallet.getTransactions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::Transactions;
     }
 
@@ -614,7 +614,7 @@ pub mod functions {
     impl Function for GetTransactionsByIDs {
         const ID: u32 = 0x811ceab6;
         const NAME: &'static str = "wallet.getTransactionsByIDs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::Transactions;
     }
 
@@ -653,7 +653,7 @@ pub mod functions {
     impl Function for GetTransactionsByMsgHash {
         const ID: u32 = 0xa6bb795d;
         const NAME: &'static str = "wallet.getTransactionsByMsgHash";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::Transactions;
     }
 
@@ -877,7 +877,7 @@ pub mod functions {
     impl Function for GetBackupHolderDcs {
         const ID: u32 = 0xd179d494;
         const NAME: &'static str = "wallet.getBackupHolderDcs";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = Vec<types::wallet::HolderDc>;
     }
 
@@ -1051,7 +1051,7 @@ pub mod functions {
     impl Function for GetGaslessInfo {
         const ID: u32 = 0x742df0a1;
         const NAME: &'static str = "wallet.getGaslessInfo";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = enums::Updates;
     }
 
@@ -1085,7 +1085,7 @@ pub mod functions {
     impl Function for GetExistingWaltBalance {
         const ID: u32 = 0x691f4360;
         const NAME: &'static str = "wallet.getExistingWaltBalance";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::ExistingBalance;
     }
 
@@ -1124,7 +1124,7 @@ pub mod functions {
     impl Function for GetNfts {
         const ID: u32 = 0x8c12f3a4;
         const NAME: &'static str = "wallet.getNfts";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::NftItems;
     }
 
@@ -1547,7 +1547,7 @@ pub mod functions {
     impl Function for TonConnectGetSessions {
         const ID: u32 = 0xa7ffb56e;
         const NAME: &'static str = "wallet.tonConnectGetSessions";
-        const IDEMPOTENT: bool = false;
+        const IDEMPOTENT: bool = true;
         type Response = types::wallet::TonConnectSessions;
     }
 

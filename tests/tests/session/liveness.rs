@@ -1,0 +1,115 @@
+//! Liveness: pings, silence, quick acknowledgements.
+
+use mtproto_proto::connection::Error;
+use mtproto_proto::session::SendOptions;
+use mtproto_test::Seed;
+use mtproto_test::rogue::{RogueServer, Said};
+
+use crate::support::{acked, config, response, secs, settled};
+
+#[test]
+fn an_idle_stream_is_asked_once_a_minute_whether_it_lives() {
+    let mut rogue = settled(701);
+    rogue.answers_pings(true);
+    rogue.later(secs(600));
+    let pings = rogue.hear();
+    assert_eq!(pings.len(), 10);
+    for ping in pings {
+        assert!(
+            matches!(ping.said()[..], [Said::PingDelay { delay: 77, .. }]),
+            "{ping:?}"
+        );
+    }
+    assert_eq!(rogue.error(), None);
+}
+
+#[test]
+fn a_stream_that_does_not_answer_a_ping_ends() {
+    let mut rogue = settled(702);
+    let ping = rogue.wait(secs(60)).at;
+    rogue.later(secs(14));
+    assert_eq!(rogue.error(), None);
+    rogue.later(secs(1));
+    assert_eq!(rogue.error(), Some(&Error::Silent));
+    assert_eq!(rogue.now().saturating_since(ping), secs(15));
+}
+
+#[test]
+fn any_packet_counts_as_a_pong() {
+    let mut rogue = settled(703);
+    for _ in 0..5 {
+        rogue.wait(secs(60));
+        rogue.later(secs(14));
+        rogue.say(Said::Acks(Vec::new()));
+    }
+    assert_eq!(rogue.error(), None);
+}
+
+#[test]
+fn with_requests_in_flight_silence_is_noticed_sooner() {
+    let mut rogue = settled(704);
+    rogue.call(b"the call");
+    let written = rogue.hear_one().at;
+    let ping = rogue.wait(secs(60));
+    assert!(matches!(ping.said()[..], [Said::PingDelay { .. }]));
+    assert_eq!(ping.at.saturating_since(written), secs(15));
+    rogue.later(secs(15));
+    assert_eq!(rogue.error(), Some(&Error::Silent));
+}
+
+#[test]
+fn a_stored_key_that_nobody_answers_ends_the_stream_within_its_time() {
+    let mut rogue = RogueServer::new(config(), Seed::from_env_or(705));
+    assert!(matches!(
+        rogue.hear_one().said()[..],
+        [Said::PingDelay { .. }]
+    ));
+    rogue.later(secs(9));
+    assert_eq!(rogue.error(), None);
+    rogue.later(secs(1));
+    assert_eq!(rogue.error(), Some(&Error::Silent));
+}
+
+#[test]
+fn a_quick_ack_is_an_event_and_changes_no_fate() {
+    let mut rogue = settled(706);
+    let mut options = SendOptions::default();
+    options.quick_ack = true;
+    let id = rogue.call_with(b"the call", &options);
+    let packet = rogue.hear_one();
+    assert!(packet.quick_ack);
+    rogue.send_quick_ack(&packet);
+    assert_eq!(rogue.news(), [acked(id)]);
+    // The same again, and others that nobody asked for.
+    rogue.send_quick_ack(&packet);
+    for token in [0, 1, 1 << 31, u32::MAX] {
+        rogue.send_quick_ack_token(token);
+    }
+    assert_eq!(rogue.news(), []);
+    rogue.say(Said::result(packet.msg_id, b"answered"));
+    assert_eq!(rogue.news(), [response(id, b"answered")]);
+}
+
+#[test]
+fn a_forged_quick_ack_does_not_keep_a_request_from_being_asked_after() {
+    let mut rogue = settled(707);
+    let mut options = SendOptions::default();
+    options.quick_ack = true;
+    let id = rogue.call_with(b"the call", &options);
+    let packet = rogue.hear_one();
+    rogue.send_quick_ack(&packet);
+    rogue.send_eof();
+    assert_eq!(rogue.news(), [acked(id)]);
+    let mut rogue = rogue.reconnect();
+    let question = rogue.hear_one();
+    let req = question.id_of(&Said::StateReq(vec![packet.msg_id]));
+    rogue.say(Said::StateInfo { req, info: vec![2] });
+    assert_eq!(rogue.hear_said(), [Said::other(b"the call")]);
+}
+
+#[test]
+fn only_packets_of_requests_that_want_it_ask_for_quick_acks() {
+    let mut rogue = settled(708);
+    rogue.call(b"call one");
+    assert!(!rogue.hear_one().quick_ack);
+}
