@@ -49,6 +49,8 @@ mod raw;
 mod reader;
 #[cfg(feature = "json")]
 mod schema;
+#[cfg(feature = "json")]
+mod steps;
 mod string;
 #[cfg(feature = "json")]
 pub mod text;

@@ -15,6 +15,7 @@ use core::ops::Range;
 
 use crate::json::{self, JsonError};
 use crate::model::{Definition, Document, Kind, Type};
+use crate::steps::Program;
 use crate::text::{self, TextError};
 
 /// Flag words of one declaration. Telegram's have two.
@@ -48,6 +49,7 @@ pub struct Schema {
     /// One for each definition.
     pub(crate) rows: Vec<Row>,
     pub(crate) types: Vec<TypeRow>,
+    pub(crate) program: Program,
     ids: Ids,
     names: Names,
 }
@@ -135,26 +137,6 @@ impl Shape {
     /// Whether it follows from other fields, and is none for the application.
     pub fn is_derived(&self) -> bool {
         matches!(self, Shape::Word(_) | Shape::Length)
-    }
-
-    /// Bytes on the wire, where that is always the same and nothing has to be checked.
-    pub fn fixed_size(&self) -> Option<usize> {
-        match self {
-            Shape::Word(_) | Shape::Int | Shape::Nat | Shape::Length => Some(4),
-            Shape::Long | Shape::Double => Some(8),
-            Shape::Int128 => Some(16),
-            Shape::Int256 => Some(32),
-            Shape::String
-            | Shape::Bytes
-            | Shape::Bool
-            | Shape::True
-            | Shape::Vector { .. }
-            | Shape::Boxed(_)
-            | Shape::Bare(_)
-            | Shape::Object
-            | Shape::Query
-            | Shape::Body => None,
-        }
     }
 
     /// What stands there, for messages.
@@ -285,6 +267,7 @@ impl Schema {
             definitions: Vec::new(),
             rows: Vec::new(),
             types: Vec::new(),
+            program: Program::default(),
             ids: Ids::default(),
             names: Names::default(),
         };
@@ -305,7 +288,9 @@ impl Schema {
         }
         schema.rows = rows;
         schema.measure();
-        schema.ids = Ids::new(&schema.definitions)?;
+        let ops = schema.rows.iter().map(|row| row.ops.as_slice());
+        schema.program = Program::new(ops, |shape| schema.min_shape(shape));
+        schema.ids = Ids::new(&schema.definitions, &schema.rows)?;
         Ok(schema)
     }
 
@@ -331,7 +316,7 @@ impl Schema {
 
     /// The constructor or function of this id.
     pub fn by_id(&self, id: u32) -> Option<&Definition> {
-        self.definitions.get(self.ids.find(id)?)
+        self.definitions.get(self.ids.find(id)?.row())
     }
 
     /// The constructors of the type of this name; none if there is no such type.
@@ -349,8 +334,18 @@ impl Schema {
 
     /// The index of the declaration of this id.
     pub(crate) fn find(&self, id: u32) -> Option<(usize, Kind)> {
-        let i = self.ids.find(id)?;
+        let i = self.ids.find(id)?.row();
         Some((i, self.definitions.get(i)?.kind))
+    }
+
+    /// The index of the constructor of this id, if it makes that type.
+    pub(crate) fn made_by(&self, id: u32, ty: usize) -> Option<usize> {
+        let slot = self.ids.find(id)?;
+        (usize::try_from(slot.ty) == Ok(ty)).then(|| slot.row())
+    }
+
+    pub(crate) fn makes(&self, row: usize, ty: usize) -> bool {
+        self.rows.get(row).is_some_and(|row| row.ty == Some(ty))
     }
 
     /// The index of the declaration of this name and kind.
@@ -601,18 +596,36 @@ impl Names {
 /// good as any hash.
 #[derive(Clone, Debug, Default)]
 struct Ids {
-    /// An id and an index; a power of two of them, at most half of them used.
-    slots: Vec<Option<(u32, usize)>>,
+    /// A power of two of them, at most half of them used.
+    slots: Vec<Slot>,
 }
 
+/// Small, for the table is large and looked up at random.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    id: u32,
+    /// The index of the declaration, or `NONE`.
+    row: u32,
+    /// The index of the type that it makes, or `NONE`.
+    ty: u32,
+}
+
+/// No index.
+const NONE: u32 = u32::MAX;
+
 impl Ids {
-    fn new(definitions: &[Definition]) -> Result<Ids, SchemaError> {
+    fn new(definitions: &[Definition], rows: &[Row]) -> Result<Ids, SchemaError> {
         let len = definitions.len().saturating_mul(2).next_power_of_two();
-        let mut ids = Ids {
-            slots: alloc::vec![None; len],
+        let free = Slot {
+            id: 0,
+            row: NONE,
+            ty: NONE,
         };
-        for (i, d) in definitions.iter().enumerate() {
-            if let Some(other) = ids.find(d.id).and_then(|i| definitions.get(i)) {
+        let mut ids = Ids {
+            slots: alloc::vec![free; len],
+        };
+        for (i, (d, row)) in definitions.iter().zip(rows).enumerate() {
+            if let Some(other) = ids.find(d.id).and_then(|slot| definitions.get(slot.row())) {
                 // Documents may repeat each other.
                 if other == d {
                     continue;
@@ -623,31 +636,42 @@ impl Ids {
                     other,
                 });
             }
-            let free = ids
-                .probe(d.id)
-                .find(|&at| matches!(ids.slots.get(at), Some(None)));
-            if let Some(slot) = free.and_then(|at| ids.slots.get_mut(at)) {
-                *slot = Some((d.id, i));
-            }
+            let index = |i: usize| u32::try_from(i).unwrap_or(NONE);
+            let slot = Slot {
+                id: d.id,
+                row: index(i),
+                ty: row.ty.map_or(NONE, index),
+            };
+            let free = |at: &usize| ids.slots.get(*at).is_some_and(|slot| slot.row == NONE);
+            let at = ids.probe(d.id).find(free);
+            at.and_then(|at| ids.slots.get_mut(at))
+                .into_iter()
+                .for_each(|place| *place = slot);
         }
         Ok(ids)
     }
 
-    fn find(&self, id: u32) -> Option<usize> {
-        for at in self.probe(id) {
-            match self.slots.get(at) {
-                Some(Some((other, i))) if *other == id => return Some(*i),
-                Some(Some(_)) => {}
-                Some(None) | None => return None,
-            }
-        }
-        None
+    #[inline]
+    fn find(&self, id: u32) -> Option<Slot> {
+        let slots = self.probe(id).map_while(|at| self.slots.get(at));
+        slots
+            .take_while(|slot| slot.row != NONE)
+            .find(|slot| slot.id == id)
+            .copied()
     }
 
     /// The slots where an id may be, nearest first.
+    #[inline]
     fn probe(&self, id: u32) -> impl Iterator<Item = usize> + use<> {
         let len = self.slots.len();
         let start = usize::try_from(id).unwrap_or_default();
         (0..len).map(move |n| start.wrapping_add(n) & len.wrapping_sub(1))
+    }
+}
+
+impl Slot {
+    #[inline]
+    fn row(&self) -> usize {
+        usize::try_from(self.row).unwrap_or(usize::MAX)
     }
 }

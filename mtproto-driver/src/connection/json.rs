@@ -35,7 +35,8 @@ impl Connection {
         self.invoke_json_with(method, arguments, SendOptions::default())
     }
 
-    /// [`invoke_json`](Connection::invoke_json) with a deadline and other options of its own.
+    /// [`invoke_json`](Connection::invoke_json) with a deadline and other options of its own. What
+    /// [`mtproto_schema::is_idempotent`] names is idempotent whatever the options say.
     ///
     /// # Errors
     /// As for [`invoke_json`](Connection::invoke_json).
@@ -43,8 +44,9 @@ impl Connection {
         &self,
         method: &str,
         arguments: &Value,
-        options: SendOptions,
+        mut options: SendOptions,
     ) -> impl Future<Output = Result<Value, Error>> + Send + use<> {
+        options.idempotent |= mtproto_schema::is_idempotent(method);
         let schema = self.schema();
         let method = method.to_owned();
         let call = if schema.function(&method).is_none() {

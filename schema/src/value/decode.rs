@@ -86,11 +86,9 @@ impl Schema {
             Shape::Boxed(ty) => {
                 let id = r.u32();
                 r.check()?;
-                match self.find(id) {
-                    Some((row, Kind::Constructor)) if self.makes(row, *ty) => {
-                        Value::Object(self.read_fields(row, r)?)
-                    }
-                    Some(_) | None => return Err(unknown_id(id, self.type_name(*ty))),
+                match self.made_by(id, *ty) {
+                    Some(row) => Value::Object(self.read_fields(row, r)?),
+                    None => return Err(unknown_id(id, self.type_name(*ty))),
                 }
             }
             Shape::Bare(row) => Value::Object(self.read_fields(*row, r)?),
@@ -188,10 +186,6 @@ impl Schema {
         let value = self.read(&Shape::Body, &mut body)?;
         body.finish()?;
         Ok(value)
-    }
-
-    pub(super) fn makes(&self, row: usize, ty: usize) -> bool {
-        self.rows.get(row).is_some_and(|row| row.ty == Some(ty))
     }
 
     pub(super) fn type_name(&self, ty: usize) -> &str {

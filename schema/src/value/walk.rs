@@ -1,8 +1,8 @@
 //! Bytes past which one steps, or that are only checked.
 //!
-//! Does: follows the schema's tables without building a value.
+//! Does: follows the schema's steps without building a value.
 //! In: bytes or a reader. Out: where the value ends, or why it is none.
-//! Must not know: values.
+//! Must not know: values, names.
 //! Spec: "Binary Data Serialization".
 
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use super::ValueError;
 use crate::error::DecodeError;
 use crate::model::{Kind, Type};
 use crate::reader::Reader;
-use crate::schema::{MAX_WORDS, Schema, Shape};
+use crate::schema::{MAX_WORDS, Schema};
+use crate::steps::{ALWAYS, Code, Program, Step};
 
 impl Schema {
     /// Checks that `bytes` are a value of the type `ty`, as decoding would, without building it.
@@ -20,7 +21,7 @@ impl Schema {
     /// The schema has no such type; the bytes are not of it, or are more than that.
     pub fn validate(&self, ty: &Type, bytes: &Bytes) -> Result<(), ValueError> {
         let mut r = Reader::new(bytes);
-        self.walk::<true>(&self.known(ty)?, &mut r);
+        self.walk_type::<true>(ty, &mut r)?;
         Ok(r.finish()?)
     }
 
@@ -29,61 +30,111 @@ impl Schema {
     /// # Errors
     /// The schema has no such type, or the bytes are not of it.
     pub fn skip(&self, ty: &Type, r: &mut Reader<'_>) -> Result<(), ValueError> {
-        self.walk::<false>(&self.known(ty)?, r);
+        self.walk_type::<false>(ty, r)?;
         Ok(r.check()?)
     }
 
-    /// `None` once the reader has failed; `Some` does not mean that it has not.
-    fn walk<const TEXT: bool>(&self, shape: &Shape, r: &mut Reader<'_>) -> Option<()> {
-        match shape {
-            Shape::Word(_) | Shape::Int | Shape::Nat | Shape::Length => r.skip(4),
-            Shape::Long | Shape::Double => r.skip(8),
-            Shape::Int128 => r.skip(16),
-            Shape::Int256 => r.skip(32),
-            Shape::String if TEXT => r.check_string(),
-            Shape::String | Shape::Bytes => r.skip_bytes(),
-            Shape::Bool => {
+    fn walk_type<const TEXT: bool>(&self, ty: &Type, r: &mut Reader<'_>) -> Result<(), ValueError> {
+        let shape = self.known(ty)?;
+        let mut top = Program::default();
+        if let Some(step) = top.compile_shape(&shape, &|shape| self.min_shape(shape)) {
+            // The vectors of this type are in its own program, all others in the schema's.
+            Walk::<TEXT> {
+                schema: self,
+                program: &self.program,
+            }
+            .step(&top, &step, r);
+        }
+        Ok(())
+    }
+}
+
+/// A walk that looks into strings or not.
+struct Walk<'a, const TEXT: bool> {
+    schema: &'a Schema,
+    program: &'a Program,
+}
+
+impl<const TEXT: bool> Walk<'_, TEXT> {
+    /// Takes a step; the elements of vectors are in `items`. `None` once the reader has failed;
+    /// `Some` does not mean that it has not.
+    fn step(&self, items: &Program, step: &Step, r: &mut Reader<'_>) -> Option<()> {
+        match step.code {
+            Code::Skip => r.skip(size(step)),
+            Code::Word | Code::Length => r.skip(4),
+            Code::String if TEXT => r.check_string(),
+            Code::String | Code::Bytes => r.skip_bytes(),
+            Code::Bool => {
                 r.bool();
             }
-            Shape::True => {}
-            Shape::Vector { bare, item } => {
-                if !bare {
-                    r.vector_id()?;
-                }
-                let n = r.count(self.min_shape(item))?;
-                match item.fixed_size() {
-                    // The count was checked against what is left.
-                    Some(size) => r.skip(n.saturating_mul(size)),
-                    None => {
-                        r.enter()?;
-                        for _ in 0..n {
-                            self.walk::<TEXT>(item, r)?;
-                        }
-                        r.leave();
-                    }
-                }
+            Code::Vector => {
+                r.vector_id()?;
+                self.items(items, step, r)?;
             }
-            Shape::Boxed(ty) => {
+            Code::BareVector => self.items(items, step, r)?,
+            Code::Boxed => {
                 let id = r.u32();
-                match self.find(id) {
-                    Some((row, Kind::Constructor)) if self.makes(row, *ty) => {
-                        self.walk_fields::<TEXT>(row, r)?;
-                    }
-                    Some(_) | None => return r.unknown(id, "constructor of the type"),
+                match self.schema.made_by(id, size(step)) {
+                    Some(row) => self.row(row, r)?,
+                    None => return r.unknown(id, "constructor of the type"),
                 }
             }
-            Shape::Bare(row) => self.walk_fields::<TEXT>(*row, r)?,
-            Shape::Object | Shape::Body => self.walk_any::<TEXT>(Kind::Constructor, r)?,
-            Shape::Query => self.walk_any::<TEXT>(Kind::Function, r)?,
+            Code::Bare => self.row(size(step), r)?,
+            Code::Object | Code::Body => self.any(Kind::Constructor, r)?,
+            Code::Query => self.any(Kind::Function, r)?,
         }
         Some(())
     }
 
-    fn walk_any<const TEXT: bool>(&self, kind: Kind, r: &mut Reader<'_>) -> Option<()> {
-        match r.peek_u32().and_then(|id| self.find(id)) {
+    fn items(&self, items: &Program, step: &Step, r: &mut Reader<'_>) -> Option<()> {
+        let (item, least) = items.item(step.arg)?;
+        let n = r.count(*least)?;
+        r.enter()?;
+        if item.code == Code::Skip {
+            // The count was checked against what is left.
+            r.skip(n.saturating_mul(size(item)));
+        } else {
+            for _ in 0..n {
+                self.step(items, item, r)?;
+            }
+        }
+        r.leave();
+        Some(())
+    }
+
+    fn row(&self, row: usize, r: &mut Reader<'_>) -> Option<()> {
+        let mut words = [0; MAX_WORDS + 1];
+        *words.get_mut(ALWAYS)? = u32::MAX;
+        let mut length = 0;
+        for step in self.program.row(row)? {
+            if words
+                .get(usize::from(step.word))
+                .is_none_or(|word| word & step.mask == 0)
+            {
+                continue;
+            }
+            if step.code == Code::Word {
+                *words.get_mut(size(step))? = r.u32();
+            } else if step.code == Code::Length {
+                length = r.i32();
+            } else if step.code == Code::Body {
+                self.body(length, r)?;
+            } else if step.code.is_compound() {
+                r.enter()?;
+                self.step(self.program, step, r)?;
+                r.leave();
+            } else {
+                self.step(self.program, step, r)?;
+            }
+        }
+        Some(())
+    }
+
+    fn any(&self, kind: Kind, r: &mut Reader<'_>) -> Option<()> {
+        match r.peek_u32().and_then(|id| self.schema.find(id)) {
             Some((row, k)) if k == kind => {
                 r.skip(4);
-                self.walk_fields::<TEXT>(row, r)
+                self.row(row, r)
             }
             Some(_) | None => {
                 r.skip(r.remaining());
@@ -92,36 +143,7 @@ impl Schema {
         }
     }
 
-    fn walk_fields<const TEXT: bool>(&self, row: usize, r: &mut Reader<'_>) -> Option<()> {
-        let row = self.rows.get(row)?;
-        let mut words = [0_u32; MAX_WORDS];
-        let mut length = 0;
-        for op in &row.ops {
-            if op
-                .flag
-                .is_some_and(|(word, mask)| words.get(word).is_none_or(|w| w & mask == 0))
-            {
-                continue;
-            }
-            let shape = &op.shape;
-            if let Shape::Word(word) = shape {
-                *words.get_mut(*word)? = r.u32();
-            } else if let Shape::Length = shape {
-                length = r.i32();
-            } else if let Shape::Body = shape {
-                self.walk_body::<TEXT>(length, r)?;
-            } else if shape.is_compound() {
-                r.enter()?;
-                self.walk::<TEXT>(shape, r)?;
-                r.leave();
-            } else {
-                self.walk::<TEXT>(shape, r)?;
-            }
-        }
-        Some(())
-    }
-
-    fn walk_body<const TEXT: bool>(&self, length: i32, r: &mut Reader<'_>) -> Option<()> {
+    fn body(&self, length: i32, r: &mut Reader<'_>) -> Option<()> {
         let max = r.remaining();
         let mut body = match usize::try_from(length) {
             Ok(len) if len <= max => r.split(len),
@@ -133,10 +155,15 @@ impl Schema {
             }
         };
         body.enter();
-        self.walk::<TEXT>(&Shape::Body, &mut body);
+        self.any(Kind::Constructor, &mut body);
         match body.finish() {
             Ok(()) => Some(()),
             Err(e) => r.fail(e),
         }
     }
+}
+
+/// A step's argument; an index that no machine has is of nothing.
+fn size(step: &Step) -> usize {
+    usize::try_from(step.arg).unwrap_or(usize::MAX)
 }

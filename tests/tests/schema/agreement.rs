@@ -144,6 +144,14 @@ fn a_value_is_as_long_to_who_skips_it_as_to_who_decodes_it() {
 fn agree(schema: &Schema, d: &Definition, bytes: &Bytes, at: &str) {
     let typed = dispatch::by_id(d.id, bytes).unwrap_or_else(|| panic!("{at}: no such type"));
     let dynamic = decode(schema, d.kind, bytes);
+    if let (Kind::Constructor, Type::Boxed(_)) = (d.kind, &d.result) {
+        let valid = schema.validate(&d.result, bytes);
+        assert_eq!(
+            valid.is_ok(),
+            dynamic.is_ok(),
+            "{at}: {valid:?}, {dynamic:?}\n{bytes:02x?}"
+        );
+    }
     match (typed, dynamic) {
         (Err(_), Err(_)) => {}
         (Ok((typed, _)), Ok(value)) => {
