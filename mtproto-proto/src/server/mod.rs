@@ -250,6 +250,8 @@ impl Server {
                 return Err(Error::Status { code: -429 });
             }
             self.arm(TimerOf::Key(id), None, self.keys.expires(id));
+            // Who has just made a key may be silent for as long as anybody who has one.
+            stream.authenticated(&self.config, now);
             self.events.push_back(Event::KeyCreated {
                 key: complete.key,
                 salt: complete.salt,

@@ -12,7 +12,7 @@ use mtproto_proto::connection::{
 use mtproto_proto::crypto::RsaPrivateKey;
 use mtproto_proto::server::{Event, ServerConfig};
 use mtproto_proto::session::SendOptions;
-use mtproto_proto::{AuthKeyId, DcId, IncomingId, RequestId, Rng};
+use mtproto_proto::{AuthKeyId, DcId, IncomingId, RequestError, RequestId, Rng, Time};
 use mtproto_schema::{Reader, tl};
 use mtproto_test::pair::START;
 use mtproto_test::{Dice, Pair, Seed, pair};
@@ -61,6 +61,8 @@ pub struct Both {
     /// Keys made, and whether they are temporary.
     pub keys: Vec<(AuthKeyId, bool)>,
     pub events: Vec<ClientEvent>,
+    /// The server knows the client's session.
+    pub was_established: bool,
     config: Arc<ClientConfig>,
     dice: Dice,
 }
@@ -81,18 +83,35 @@ impl Both {
     }
 
     pub fn start(client: ClientConfig, server: ServerConfig, start: Start, seed: u64) -> Self {
+        Both::skewed(client, server, start, [0, 0], seed)
+    }
+
+    /// The clocks are so many seconds ahead of the pair's: the client's, the server's.
+    pub fn skewed(
+        client: ClientConfig,
+        server: ServerConfig,
+        start: Start,
+        [client_skew, server_skew]: [i64; 2],
+        seed: u64,
+    ) -> Self {
         let seed = Seed::from_env_or(seed);
         let mut dice = Dice::new(seed);
         let config = Arc::new(client);
-        let client = ClientConnection::new(config.clone(), start, dice.rng(), START).unwrap();
-        let server = ServerConnection::new(Arc::new(server), dice.rng(), START);
+        let at = |skew: i64| Time::from_unix((START.unix() as i64 + skew) as u64);
+        let client =
+            ClientConnection::new(config.clone(), start, dice.rng(), at(client_skew)).unwrap();
+        let server = ServerConnection::new(Arc::new(server), dice.rng(), at(server_skew));
+        let mut pair = pair(client, server, seed);
+        pair.skew_client(client_skew);
+        pair.skew_server(server_skew);
         Both {
-            pair: pair(client, server, seed),
+            pair,
             owner: Owner::Echoes,
             executed: Vec::new(),
             bindings: Vec::new(),
             keys: Vec::new(),
             events: Vec::new(),
+            was_established: false,
             config,
             dice,
         }
@@ -195,6 +214,11 @@ impl Both {
             (client, ServerConnection::with(server.into_server(now), now))
         });
         Both { pair, ..self }
+    }
+
+    /// The application gives up; how what waits ends.
+    pub fn give_up(self) -> Vec<(RequestId, RequestError)> {
+        self.pair.client.suspend().into_failures()
     }
 
     /// Goes on over a new stream with a server that lost its sessions; its keys are stored.
