@@ -11,6 +11,8 @@
 
 #[path = "common/both.rs"]
 mod both;
+#[path = "properties/chaos.rs"]
+mod chaos;
 #[path = "properties/cuts.rs"]
 mod cuts;
 #[path = "properties/errors.rs"]

@@ -133,18 +133,14 @@ impl Registry {
     }
 
     /// Whether a message shows that the session speaks through the stream that brought it: a copy of
-    /// an old packet does not. It is newer than all before, or new at least while there is no
-    /// stream.
+    /// an old packet does not. It is newer than all before, or at least new while there is no
+    /// stream, or nothing was taken before.
     pub(super) fn moves(&self, key: AuthKeyId, session: SessionId, msg_id: MsgId) -> bool {
-        self.sessions
-            .get(&(key, session))
-            .is_some_and(|entry| match entry.conn {
-                Some(_) => entry
-                    .session
-                    .newest_from_peer()
-                    .is_none_or(|newest| msg_id > newest),
-                None => entry.session.is_new(msg_id),
-            })
+        self.sessions.get(&(key, session)).is_some_and(|entry| {
+            let newest = entry.session.newest_from_peer();
+            newest.is_none_or(|newest| msg_id > newest)
+                || (entry.conn.is_none() && entry.session.is_new(msg_id))
+        })
     }
 
     /// The session speaks through this stream from now on. Returns the stream that it spoke
