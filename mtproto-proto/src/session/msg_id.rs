@@ -86,12 +86,12 @@ impl MsgIds {
     pub(crate) fn next(&mut self, now: Time, parity: Parity, rng: &mut Rng) -> MsgId {
         let random = i64::from(rng.next_u32());
         // 22 random low bits are about a millisecond; the two lowest are the parity.
-        let mut id = floor_of(self.server_now(now)) ^ (random & 0x3f_fffc);
+        let with_parity = |id: i64| (id & !3) | parity as i64;
+        let mut id = with_parity(floor_of(self.server_now(now)) ^ (random & 0x3f_fffc));
         if id <= self.last {
             let step = (random & 0x3ff).saturating_add(1).saturating_mul(8);
-            id = self.last.saturating_add(step);
+            id = with_parity(self.last.saturating_add(step));
         }
-        id = (id & !3) | parity as i64;
         self.last = id;
         MsgId(id)
     }
@@ -200,6 +200,28 @@ mod tests {
             assert_eq!(id.0 & 3, *parity as i64);
             assert!((id.unix() - 1_700_000_000).abs() <= 1);
             last = id.0;
+        }
+    }
+
+    /// A fraction of a second whose two lowest bits are set: they become the parity.
+    #[test]
+    fn ids_grow_whatever_bits_the_time_has() {
+        let now = NOW + Duration::from_nanos(233);
+        assert_eq!(floor_of(now) & 3, 3);
+        let mut rng = Rng::from_seed([2; 32]);
+        for run in 0..3_000 {
+            let mut ids = MsgIds::synced(0);
+            let mut last = 0;
+            for n in 0..1_000 {
+                let parity = if n % 2 == 0 {
+                    Parity::Push
+                } else {
+                    Parity::Response
+                };
+                let id = ids.next(now, parity, &mut rng).0;
+                assert!(id > last, "run {run}, id {n}");
+                last = id;
+            }
         }
     }
 
