@@ -213,12 +213,7 @@ mod tests {
             let mut ids = MsgIds::synced(0);
             let mut last = 0;
             for n in 0..1_000 {
-                let parity = if n % 2 == 0 {
-                    Parity::Push
-                } else {
-                    Parity::Response
-                };
-                let id = ids.next(now, parity, &mut rng).0;
+                let id = ids.next(now, Parity::Client, &mut rng).0;
                 assert!(id > last, "run {run}, id {n}");
                 last = id;
             }
