@@ -209,10 +209,10 @@ mod tests {
         let now = NOW + Duration::from_nanos(11);
         assert_eq!(floor_of(now) & 3, 3);
         let mut rng = Rng::from_seed([2; 32]);
-        for run in 0..3_000 {
+        for run in 0..100_000 {
             let mut ids = MsgIds::synced(0);
             let mut last = 0;
-            for n in 0..1_000 {
+            for n in 0..100 {
                 let id = ids.next(now, Parity::Client, &mut rng).0;
                 assert!(id > last, "run {run}, id {n}");
                 last = id;
