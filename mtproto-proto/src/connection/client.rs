@@ -353,7 +353,7 @@ impl ClientConnection {
                     return Err(PeerMisbehaved::EncryptedBeforeKey.into());
                 };
                 session.handle_packet(now, packet, &mut self.rng)?;
-                if self.binding.is_none() {
+                if self.binding.is_none() && session.has_heard() {
                     self.now_connected();
                 }
                 let drained = self.drain_session();

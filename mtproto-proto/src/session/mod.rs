@@ -93,6 +93,8 @@ pub struct Session {
     latest: Time,
     /// The peer did not read and a notice had to be dropped.
     overflowed: bool,
+    /// Something new came over this stream.
+    heard: bool,
 }
 
 /// A session that was replaced, and what came in it.
@@ -272,6 +274,7 @@ impl Session {
             side,
             latest: now,
             overflowed: false,
+            heard: false,
         }
     }
 
@@ -397,7 +400,8 @@ impl Session {
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
-        self.heard(now);
+        self.expect_life(now);
+        self.heard = false;
         self.ask_after_unanswered();
         if let Side::Server(server) = &mut self.side {
             server.unacked.all_again();
@@ -420,8 +424,14 @@ impl Session {
         self.latest
     }
 
-    /// Something came: the stream lives.
+    /// Something new came: the stream lives.
     fn heard(&mut self, now: Time) {
+        self.heard = true;
+        self.expect_life(now);
+    }
+
+    /// Asks after so much silence from now on.
+    fn expect_life(&mut self, now: Time) {
         if let Side::Client(client) = &self.side {
             let after = if client.pending.any_written() {
                 self.config.ping_interval_busy
@@ -514,6 +524,12 @@ impl Session {
     /// Nothing up to this id is accepted: it may have been executed in another life of the session.
     pub(crate) fn forget_below(&mut self, floor: MsgId) {
         self.replay = Replay::above(floor.0);
+    }
+
+    /// Whether the peer has shown over this stream that it has the key: a copy of an old packet does
+    /// not.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// Lets acknowledgements leave without waiting.
