@@ -4,11 +4,12 @@
 //! a byte stream with faults, [`pair`](mod@pair) two machines on two wires under a virtual clock,
 //! [`tamper`] what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted
 //! peers that have them. [`dc`] is a Telegram data centre for tests of clients and bots, on loopback;
-//! [`line`](mod@line) a stream to talk to one by hand.
+//! [`line`](mod@line) a stream to talk to one by hand; [`alloc`](mod@alloc) counts memory.
 //! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
 //! Spec: none; `ARCHITECTURE.md` says how the suites use it.
 
+pub mod alloc;
 #[cfg(feature = "dc")]
 pub mod dc;
 pub mod dice;

@@ -13,12 +13,16 @@
 mod acks;
 #[path = "session/answers.rs"]
 mod answers;
+#[path = "common/both.rs"]
+mod both;
 #[path = "session/init.rs"]
 mod init;
 #[path = "session/liveness.rs"]
 mod liveness;
 #[path = "session/packing.rs"]
 mod packing;
+#[path = "session/pfs.rs"]
+mod pfs;
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]

@@ -17,27 +17,27 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mtproto_schema::{Decode, DecodeError, Function};
+use mtproto_schema::Function;
 use rand_core::Rng as _;
 
-use crate::connection::{Error, InitParams, KeyState, Start, Suspended};
-use crate::crypto::RsaPublicKey;
+use crate::connection::{
+    Call, ClientConfig, ClientEvent, ConfigError, Error, InitParams, KeyState, Start, Suspended,
+};
 use crate::crypto::dh::PrimeHash;
 use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
 use crate::handshake::{self, ClientHandshake, Complete, Step};
-use crate::ids::{DcId, MsgId, RequestId};
+use crate::ids::RequestId;
 use crate::machine::Machine;
 use crate::rng::Rng;
 use crate::session::{
-    self, BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session,
-    compressed, packet,
+    BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session, compressed,
+    packet,
 };
 use crate::time::Time;
-use crate::transport::{self, Codec, Frame, Framing, Obfuscation};
+use crate::transport::{Codec, Frame};
 
 /// Answers to calls on an old temporary key are awaited so long before the new one is used.
 const SWITCH_WITHIN: Duration = Duration::from_secs(10);
@@ -47,178 +47,6 @@ const LEAST_LEFT: Duration = Duration::from_secs(60);
 const MAX_GOOD_PRIMES: usize = 8;
 /// `boolTrue`, the answer to a successful binding.
 const BOOL_TRUE: u32 = 0x9972_75b5;
-
-/// How a client connects.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ClientConfig {
-    /// The DC on the other end, as the handshake names it: plus 10,000 for test servers, negative
-    /// for media only.
-    pub dc: DcId,
-    /// How packets are delimited. [`Framing::Intermediate`].
-    pub framing: Framing,
-    /// Hides the framing behind AES-CTR. None.
-    pub obfuscation: Option<Obfuscation>,
-    /// The server's RSA keys; one of them has to be the server's.
-    pub public_keys: Vec<RsaPublicKey>,
-    /// Perfect forward secrecy: calls travel under temporary keys of this lifetime, between 1
-    /// minute and 24 hours. None.
-    pub pfs: Option<Duration>,
-    /// What to say of the application; without it calls go out as they are. None.
-    pub init: Option<InitParams>,
-    /// How long a handshake may take on one stream, and how long a stored key may go unanswered:
-    /// 10 s.
-    pub handshake_timeout: Duration,
-    /// Timers and bounds of the session.
-    pub session: session::Config,
-}
-
-impl ClientConfig {
-    /// The defaults, for this DC and these keys.
-    pub fn new(dc: DcId, public_keys: Vec<RsaPublicKey>) -> Self {
-        ClientConfig {
-            dc,
-            framing: Framing::Intermediate,
-            obfuscation: None,
-            public_keys,
-            pfs: None,
-            init: None,
-            handshake_timeout: Duration::from_secs(10),
-            session: session::Config::default(),
-        }
-    }
-}
-
-/// Why a connection cannot begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The framing cannot be used like this.
-    Transport(transport::Error),
-    /// A handshake needs at least one public key of the server.
-    NoPublicKey,
-    /// The key belongs to another DC.
-    WrongDc {
-        /// The key's.
-        key: DcId,
-        /// The configuration's.
-        config: DcId,
-    },
-    /// The lifetime of temporary keys is out of range.
-    PfsLifetime {
-        /// Seconds.
-        got: u64,
-        /// Seconds.
-        min: u64,
-        /// Seconds.
-        max: u64,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Transport(error) => error.fmt(f),
-            Self::NoPublicKey => {
-                f.write_str("no public key is configured; add the server's RSA key")
-            }
-            Self::WrongDc { key, config } => {
-                write!(
-                    f,
-                    "the key belongs to DC {key}, the connection goes to DC {config}"
-                )
-            }
-            Self::PfsLifetime { got, min, max } => {
-                write!(f, "temporary keys live {min} to {max} seconds, not {got}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
-
-/// What a client's connection tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientEvent {
-    /// A permanent key was made. Store it: it is the login.
-    KeyCreated(KeyState),
-    /// Salts or the server's time changed; what is stored of the permanent key is out of date.
-    KeyStateChanged(KeyState),
-    /// The server has proved that it has the key; a temporary key is bound.
-    Connected,
-    /// The answer to a request.
-    Response {
-        /// As given by [`ClientConnection::send`].
-        id: RequestId,
-        /// The boxed result.
-        body: Bytes,
-    },
-    /// A request ended without an answer.
-    Failed {
-        /// As given by [`ClientConnection::send`].
-        id: RequestId,
-        /// Why, and what is known of its fate.
-        error: RequestError,
-    },
-    /// The server has the request.
-    Acked {
-        /// As given by [`ClientConnection::send`].
-        id: RequestId,
-    },
-    /// An update, raw, or any other object that the protocol does not know.
-    Update {
-        /// The boxed object.
-        body: Bytes,
-    },
-    /// The server has a new session for us: updates may have been missed.
-    SessionRenewed {
-        /// Messages with smaller ids are unknown to the server.
-        first_msg_id: MsgId,
-        /// The server's name for the event.
-        unique_id: i64,
-    },
-    /// The server's time differs from what was believed by more than half a minute.
-    ClockCorrected {
-        /// Seconds, positive when the server is ahead of what was believed.
-        by: i64,
-    },
-}
-
-/// A request that remembers the type of its answer.
-pub struct Call<F> {
-    id: RequestId,
-    function: PhantomData<fn() -> F>,
-}
-
-impl<F: Function> Call<F> {
-    /// The request's id, which its events carry.
-    pub fn id(&self) -> RequestId {
-        self.id
-    }
-
-    /// The answer from the body of [`ClientEvent::Response`].
-    ///
-    /// # Errors
-    /// [`DecodeError`] if the body is no such answer, for example in another layer.
-    pub fn decode(&self, body: &Bytes) -> Result<F::Response, DecodeError> {
-        F::Response::from_bytes(body)
-    }
-}
-
-impl<F> Clone for Call<F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F> Copy for Call<F> {}
-
-impl<F> fmt::Debug for Call<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({})", self.id)
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -525,7 +353,7 @@ impl ClientConnection {
                     return Err(PeerMisbehaved::EncryptedBeforeKey.into());
                 };
                 session.handle_packet(now, packet, &mut self.rng)?;
-                if self.binding.is_none() {
+                if self.binding.is_none() && session.has_heard() {
                     self.now_connected();
                 }
                 let drained = self.drain_session();
@@ -668,10 +496,7 @@ impl ClientConnection {
         let mut options = options.clone();
         options.idempotent |= F::IDEMPOTENT;
         let id = self.send(now, function.to_bytes(), &options)?;
-        Ok(Call {
-            id,
-            function: PhantomData,
-        })
+        Ok(Call::new(id))
     }
 
     /// Ends a request: it is not sent, or the server is told that its answer is not wanted.

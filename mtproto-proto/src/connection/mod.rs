@@ -7,13 +7,17 @@
 //! Spec: "Mobile Protocol: Detailed Description"; "Perfect Forward Secrecy".
 
 mod client;
+mod config;
+mod event;
 mod init;
 mod key_state;
 mod server;
 
 use core::fmt;
 
-pub use client::{Call, ClientConfig, ClientConnection, ClientEvent, ConfigError};
+pub use client::ClientConnection;
+pub use config::{ClientConfig, ConfigError};
+pub use event::{Call, ClientEvent};
 pub use init::InitParams;
 pub use key_state::{KeyState, KeyStateError, Start, Suspended};
 pub use server::ServerConnection;

@@ -8,6 +8,7 @@
 //! Messages"; "Perfect Forward Secrecy".
 
 mod config;
+mod event;
 mod keys;
 mod registry;
 mod stream;
@@ -24,13 +25,14 @@ use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
 use mtproto_schema::mtproto::types;
 
 pub use config::ServerConfig;
+pub use event::{Action, Event};
 pub use keys::BindRefused;
 
 use crate::connection::Error;
 use crate::crypto::{AuthKey, Direction};
 use crate::error::PeerMisbehaved;
 use crate::handshake::{self, ServerHandshake};
-use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
+use crate::ids::{AuthKeyId, ConnId, IncomingId, SessionId};
 use crate::rng::Rng;
 use crate::session::{Event as SessionEvent, packet};
 use crate::time::Time;
@@ -41,84 +43,6 @@ use stream::{Control, Stream};
 
 /// Obfuscation headers that are remembered: a header that comes again is a replay.
 const MAX_HEADERS: usize = 4_096;
-
-/// What the driver has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
-    /// There is output for this stream: call [`Server::poll_transmit`] until it says `false`.
-    Transmit {
-        /// The stream.
-        conn: ConnId,
-    },
-    /// Write what [`Server::poll_transmit`] still gives, for at most a second, and close.
-    Close {
-        /// The stream.
-        conn: ConnId,
-        /// Why.
-        error: Error,
-    },
-}
-
-/// What a server tells its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A client made a key. It is known from now on; store it if it is to survive the process.
-    KeyCreated {
-        /// The key.
-        key: AuthKey,
-        /// The first salt.
-        salt: i64,
-        /// For a temporary key: when it ends, Unix seconds.
-        expires_at: Option<i32>,
-    },
-    /// A packet names a key that is not known: answer with [`Server::provide_key`]. Only with
-    /// [`ServerConfig::external_keys`].
-    KeyNeeded {
-        /// The key's id.
-        auth_key_id: AuthKeyId,
-    },
-    /// A client destroyed its key.
-    KeyDestroyed {
-        /// The key's id.
-        auth_key_id: AuthKeyId,
-    },
-    /// A session was heard of for the first time.
-    SessionCreated {
-        /// Its key, as used.
-        auth_key_id: AuthKeyId,
-        /// Its id.
-        session: SessionId,
-    },
-    /// A session is forgotten: it was destroyed, or unused for too long.
-    SessionClosed {
-        /// Its key, as used.
-        auth_key_id: AuthKeyId,
-        /// Its id.
-        session: SessionId,
-    },
-    /// A call to be answered with [`Server::respond`] or [`Server::respond_error`].
-    Request {
-        /// Names the call.
-        id: IncomingId,
-        /// The key that it came under.
-        auth_key_id: AuthKeyId,
-        /// The permanent key behind it; none for a temporary key that is not bound.
-        perm_key: Option<AuthKeyId>,
-        /// The session.
-        session: SessionId,
-        /// The message.
-        msg_id: MsgId,
-        /// The boxed function, wrappers and all.
-        body: Bytes,
-    },
-    /// The client does not want this call's answer any more.
-    Dropped {
-        /// The call.
-        id: IncomingId,
-    },
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum TimerOf {
@@ -299,8 +223,10 @@ impl Server {
 
     /// A step of a handshake.
     fn handle_plain(&mut self, now: Time, stream: &mut Stream, packet: &[u8]) -> Result<(), Error> {
+        // A stream may live for days and make a temporary key on each of them.
         let handshake = stream.handshake.take();
         let handshake = handshake
+            .filter(|handshake| now < handshake.deadline())
             .or_else(|| self.take_half_open(packet))
             .unwrap_or_else(|| ServerHandshake::new(now));
         let msg_id = self.keys.plain_msg_id(now, &mut self.rng);

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 
 use crate::connection::Error;
 use crate::handshake::ServerHandshake;
+use crate::handshake::server::LIFETIME;
 use crate::ids::{AuthKeyId, SessionId};
 use crate::rng::Rng;
 use crate::server::ServerConfig;
@@ -45,6 +46,9 @@ pub(super) struct Stream {
     pub(super) parked: VecDeque<(BytesMut, bool)>,
     pub(super) sessions: Vec<(AuthKeyId, SessionId)>,
     turn: usize,
+    opened: Time,
+    /// A packet of a known key came.
+    authenticated: bool,
     pub(super) deadline: Time,
     /// The client chose when silence ends the stream.
     disconnect: Option<Duration>,
@@ -63,6 +67,8 @@ impl Stream {
             parked: VecDeque::new(),
             sessions: Vec::new(),
             turn: 0,
+            opened: now,
+            authenticated: false,
             deadline: now + config.handshake_timeout,
             disconnect: None,
             closing: false,
@@ -73,11 +79,17 @@ impl Stream {
 
     /// A step of a handshake was taken.
     pub(super) fn progress(&mut self, config: &ServerConfig, now: Time) {
-        self.deadline = self.deadline.max(now + config.handshake_timeout);
+        let mut until = now + config.handshake_timeout;
+        if !self.authenticated {
+            // However often it asks.
+            until = until.min(self.opened + LIFETIME);
+        }
+        self.deadline = self.deadline.max(until);
     }
 
     /// A packet opened.
     pub(super) fn authenticated(&mut self, config: &ServerConfig, now: Time) {
+        self.authenticated = true;
         self.deadline = now + self.disconnect.unwrap_or(config.idle_timeout);
     }
 

@@ -77,29 +77,37 @@ impl Session {
             body: opened.body,
         };
         match self.side {
-            Side::Client(_) => self.judge_from_server(now, header.session_id, message, rng),
+            Side::Client(_) => {
+                // A copy of an old packet is no sign of life.
+                if self.judge_from_server(now, header.session_id, message, rng) {
+                    self.heard(now);
+                }
+            }
             Side::Server(_) => self.judge_from_client(now, header.salt, message, rng),
         }
-        self.heard(now);
         Ok(())
     }
 
-    /// The client's checks of an outermost message.
+    /// The client's checks of an outermost message; whether it is news.
     fn judge_from_server(
         &mut self,
         now: Time,
         session: SessionId,
         message: Message,
         rng: &mut Rng,
-    ) {
+    ) -> bool {
         let msg_id = message.msg_id;
         let mut context = Context::new(now, session);
         if msg_id.0 & 1 == 0 {
-            return count(&mut self.stats.bad_msg_ids);
+            count(&mut self.stats.bad_msg_ids);
+            return false;
         }
         match self.replay(session).check(msg_id.0) {
             Seen::New => {}
-            Seen::Before => return self.came_twice(&context, msg_id, message.seq_no),
+            Seen::Before => {
+                self.came_twice(&context, msg_id, message.seq_no);
+                return false;
+            }
             // Ours may be the clock that is wrong.
             Seen::Unknown => context.stale = true,
         }
@@ -111,6 +119,7 @@ impl Session {
         self.replay(session).insert(msg_id.0, horizon);
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
         self.walk(&mut context, message, rng);
+        !context.stale
     }
 
     /// An outermost message: a container's members, or itself.

@@ -14,6 +14,8 @@
 mod acks;
 mod answers;
 mod bind;
+mod config;
+mod event;
 mod gzip;
 mod incoming;
 mod msg_id;
@@ -40,6 +42,8 @@ use mtproto_schema::{Constructor, Function, tl};
 use rand_core::Rng as _;
 
 pub(crate) use bind::BindRequest;
+pub use config::{Config, SendOptions};
+pub use event::{Event, Silent};
 pub use gzip::{MAX_INFLATED, inflate};
 pub(crate) use msg_id::{MAX_AGE, floor_of};
 pub use outgoing::Plan;
@@ -68,186 +72,6 @@ const SALTS_AGAIN: Duration = Duration::from_secs(60);
 /// Quick acknowledgements that are awaited at most; later ones are not recognised.
 const MAX_QUICK_ACKS: usize = 64;
 
-/// How a session behaves. The defaults suit a client; [`Config::server`] those of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Config {
-    /// A request's deadline if its options name none: 60 s.
-    pub request_timeout: Duration,
-    /// How often a refused request is sent again if its options do not say: 5.
-    pub max_retries: u8,
-    /// Requests that may wait at once: 16,384.
-    pub max_requests: usize,
-    /// Acknowledgements wait at most so long for a packet to travel with: 30 s, a server's 50 ms.
-    pub ack_delay: Duration,
-    /// A client asks whether the server lives after so much silence: 60 s.
-    pub ping_interval: Duration,
-    /// The same while requests wait for answers: 15 s.
-    pub ping_interval_busy: Duration,
-    /// The stream is dead if nothing follows a ping for so long: 15 s.
-    pub pong_timeout: Duration,
-    /// Requests from so many bytes are compressed if that saves a tenth; `None` (the default):
-    /// never.
-    pub compress_from: Option<usize>,
-    /// A server's answers and updates that wait for the stream: at most 16,384, as many as a
-    /// client's requests, …
-    pub max_notices: usize,
-    /// … and 16 MiB, beyond which the client counts as gone.
-    pub max_notice_bytes: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            request_timeout: Duration::from_secs(60),
-            max_retries: 5,
-            max_requests: 16_384,
-            ack_delay: Duration::from_secs(30),
-            ping_interval: Duration::from_secs(60),
-            ping_interval_busy: Duration::from_secs(15),
-            pong_timeout: Duration::from_secs(15),
-            compress_from: None,
-            max_notices: 16_384,
-            max_notice_bytes: 16 << 20,
-        }
-    }
-}
-
-impl Config {
-    /// The defaults of a server.
-    pub fn server() -> Self {
-        Config {
-            ack_delay: Duration::from_millis(50),
-            ..Config::default()
-        }
-    }
-
-    /// What `ping_delay_disconnect` asks for: the server closes a little after we would.
-    fn disconnect_delay(&self) -> Duration {
-        self.ping_interval
-            .saturating_add(self.pong_timeout)
-            .saturating_add(Duration::from_secs(2))
-    }
-}
-
-/// How one request is sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SendOptions {
-    /// Ends the request after this time; `None`: [`Config::request_timeout`].
-    pub deadline: Option<Duration>,
-    /// Asks for a quick acknowledgement: [`Event::Acked`] comes as soon as the server has the
-    /// packet. It is not authenticated.
-    pub quick_ack: bool,
-    /// Overrides [`Config::max_retries`].
-    pub max_retries: Option<u8>,
-    /// The request may be executed twice without harm, so it is sent again when it is unknown
-    /// whether it was executed.
-    pub idempotent: bool,
-}
-
-impl SendOptions {
-    /// Ends the request after this time.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// The request may be executed twice without harm.
-    #[must_use]
-    pub fn idempotent(mut self) -> Self {
-        self.idempotent = true;
-        self
-    }
-}
-
-/// What a session tells its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The answer to a request. Client.
-    Response {
-        /// As given by [`Session::send`].
-        id: RequestId,
-        /// The boxed result; errors come as [`Event::Failed`].
-        body: Bytes,
-    },
-    /// A request ended without an answer. Client.
-    Failed {
-        /// As given by [`Session::send`].
-        id: RequestId,
-        /// Why, and what is known of its fate.
-        error: RequestError,
-    },
-    /// The server has the request. Client.
-    Acked {
-        /// As given by [`Session::send`].
-        id: RequestId,
-    },
-    /// Anything that is neither a service message nor an answer: an update, raw. Client.
-    Update {
-        /// The boxed object.
-        body: Bytes,
-    },
-    /// The server has a new session for us: updates may have been missed. Client.
-    SessionRenewed {
-        /// Messages with smaller ids are unknown to the server.
-        first_msg_id: MsgId,
-        /// The server's name for the event.
-        unique_id: i64,
-    },
-    /// The server's time differs from what was believed. Client.
-    ClockCorrected {
-        /// Seconds, positive when the server is ahead of what was believed.
-        by: i64,
-    },
-    /// Salts or the time offset changed: what is stored with the key should be stored again.
-    /// Client.
-    KeyStateChanged,
-    /// A call to be answered with [`Session::respond`]. Server.
-    Request {
-        /// The message to answer.
-        msg_id: MsgId,
-        /// The boxed function.
-        body: Bytes,
-    },
-    /// The client does not want this call's answer any more. Server.
-    Dropped {
-        /// The call's message.
-        msg_id: MsgId,
-    },
-    /// `ping_delay_disconnect`: close the stream unless this comes again in time. Server.
-    DisconnectAfter {
-        /// The client's delay, at most 10 minutes.
-        delay: Duration,
-    },
-    /// `destroy_session`, to be answered with `destroy_session_ok` or `_none`. Server.
-    DestroySession {
-        /// The message to answer.
-        msg_id: MsgId,
-        /// The session to forget.
-        session_id: SessionId,
-    },
-    /// `destroy_auth_key`, to be answered before the key is forgotten. Server.
-    DestroyAuthKey {
-        /// The message to answer.
-        msg_id: MsgId,
-    },
-}
-
-/// The stream is dead: nothing came after a ping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Silent;
-
-impl fmt::Display for Silent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer has been silent for too long, even after a ping")
-    }
-}
-
-impl core::error::Error for Silent {}
-
 /// One encrypted conversation.
 pub struct Session {
     key: AuthKey,
@@ -269,6 +93,8 @@ pub struct Session {
     latest: Time,
     /// The peer did not read and a notice had to be dropped.
     overflowed: bool,
+    /// Something new came over this stream.
+    heard: bool,
 }
 
 /// A session that was replaced, and what came in it.
@@ -448,6 +274,7 @@ impl Session {
             side,
             latest: now,
             overflowed: false,
+            heard: false,
         }
     }
 
@@ -573,7 +400,8 @@ impl Session {
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
-        self.heard(now);
+        self.expect_life(now);
+        self.heard = false;
         self.ask_after_unanswered();
         if let Side::Server(server) = &mut self.side {
             server.unacked.all_again();
@@ -596,8 +424,14 @@ impl Session {
         self.latest
     }
 
-    /// Something came: the stream lives.
+    /// Something new came: the stream lives.
     fn heard(&mut self, now: Time) {
+        self.heard = true;
+        self.expect_life(now);
+    }
+
+    /// Asks after so much silence from now on.
+    fn expect_life(&mut self, now: Time) {
         if let Side::Client(client) = &self.side {
             let after = if client.pending.any_written() {
                 self.config.ping_interval_busy
@@ -690,6 +524,12 @@ impl Session {
     /// Nothing up to this id is accepted: it may have been executed in another life of the session.
     pub(crate) fn forget_below(&mut self, floor: MsgId) {
         self.replay = Replay::above(floor.0);
+    }
+
+    /// Whether the peer has shown over this stream that it has the key: a copy of an old packet does
+    /// not.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// Lets acknowledgements leave without waiting.

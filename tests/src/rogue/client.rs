@@ -268,6 +268,11 @@ impl RogueClient {
         self.line(conn).reads = reads;
     }
 
+    /// Whether the client has the stream open; the server may have closed its side.
+    pub fn is_open(&self, conn: ConnId) -> bool {
+        self.lines.contains_key(&conn)
+    }
+
     /// Why the server closed the stream, if it did.
     pub fn closed(&mut self, conn: ConnId) -> Option<Error> {
         self.pump();
@@ -355,6 +360,11 @@ impl RogueClient {
             .or_default()
             .check(Of::Server, &packet);
         self.line(conn).heard.push(packet);
+    }
+
+    /// The server forgets this session: if it comes again, its numbers begin anew.
+    pub fn begins_anew(&mut self, session: SessionId) {
+        self.conduct.remove(&(self.key.id().0, session));
     }
 
     /// The key.

@@ -423,6 +423,12 @@ impl RogueServer {
 
     /// Sends bytes as one packet.
     pub fn send_packet(&mut self, packet: &[u8]) {
+        let bytes = self.frame(packet);
+        self.send_bytes(&bytes);
+    }
+
+    /// The bytes of the stream that carry this packet next.
+    pub fn frame(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rng = self.dice.rng();
         self.codec
@@ -430,7 +436,7 @@ impl RogueServer {
                 out.extend(packet);
             })
             .expect("the client has begun, and the packet fits a frame");
-        self.send_bytes(&bytes);
+        bytes
     }
 
     /// Sends a transport error.

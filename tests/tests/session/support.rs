@@ -1,5 +1,7 @@
 //! What the tests of this suite share.
 
+#![allow(dead_code, reason = "each suite uses a part")]
+
 use std::time::Duration;
 
 use mtproto_proto::connection::{ClientConfig, ClientEvent};

@@ -1,0 +1,90 @@
+//! What a server wants done, and what it tells.
+//!
+//! Does: [`Action`] for the driver, [`Event`] for the owner.
+//! In and out: plain values.
+//! Must not know: when they come about.
+//! Spec: "Service Messages"; "Perfect Forward Secrecy".
+
+use bytes::Bytes;
+
+use crate::connection::Error;
+use crate::crypto::AuthKey;
+use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
+
+/// What the driver has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// There is output for this stream: call [`Server::poll_transmit`](super::Server::poll_transmit) until it says `false`.
+    Transmit {
+        /// The stream.
+        conn: ConnId,
+    },
+    /// Write what [`Server::poll_transmit`](super::Server::poll_transmit) still gives, for at most a second, and close.
+    Close {
+        /// The stream.
+        conn: ConnId,
+        /// Why.
+        error: Error,
+    },
+}
+
+/// What a server tells its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client made a key. It is known from now on; store it if it is to survive the process.
+    KeyCreated {
+        /// The key.
+        key: AuthKey,
+        /// The first salt.
+        salt: i64,
+        /// For a temporary key: when it ends, Unix seconds.
+        expires_at: Option<i32>,
+    },
+    /// A packet names a key that is not known: answer with [`Server::provide_key`](super::Server::provide_key). Only with
+    /// [`ServerConfig::external_keys`](super::ServerConfig::external_keys).
+    KeyNeeded {
+        /// The key's id.
+        auth_key_id: AuthKeyId,
+    },
+    /// A client destroyed its key.
+    KeyDestroyed {
+        /// The key's id.
+        auth_key_id: AuthKeyId,
+    },
+    /// A session was heard of for the first time.
+    SessionCreated {
+        /// Its key, as used.
+        auth_key_id: AuthKeyId,
+        /// Its id.
+        session: SessionId,
+    },
+    /// A session is forgotten: it was destroyed, or unused for too long.
+    SessionClosed {
+        /// Its key, as used.
+        auth_key_id: AuthKeyId,
+        /// Its id.
+        session: SessionId,
+    },
+    /// A call to be answered with [`Server::respond`](super::Server::respond) or [`Server::respond_error`](super::Server::respond_error).
+    Request {
+        /// Names the call.
+        id: IncomingId,
+        /// The key that it came under.
+        auth_key_id: AuthKeyId,
+        /// The permanent key behind it; none for a temporary key that is not bound.
+        perm_key: Option<AuthKeyId>,
+        /// The session.
+        session: SessionId,
+        /// The message.
+        msg_id: MsgId,
+        /// The boxed function, wrappers and all.
+        body: Bytes,
+    },
+    /// The client does not want this call's answer any more.
+    Dropped {
+        /// The call.
+        id: IncomingId,
+    },
+}

@@ -1,0 +1,100 @@
+//! What a session tells its owner.
+//!
+//! Does: [`Event`], for both roles; [`Silent`], the end of a stream on which nothing comes.
+//! In and out: plain values.
+//! Must not know: when they come about.
+//! Spec: "Service Messages"; "Service Messages about Messages".
+
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::RequestError;
+use crate::ids::{MsgId, RequestId, SessionId};
+
+/// What a session tells its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The answer to a request. Client.
+    Response {
+        /// As given by [`Session::send`].
+        id: RequestId,
+        /// The boxed result; errors come as [`Event::Failed`].
+        body: Bytes,
+    },
+    /// A request ended without an answer. Client.
+    Failed {
+        /// As given by [`Session::send`].
+        id: RequestId,
+        /// Why, and what is known of its fate.
+        error: RequestError,
+    },
+    /// The server has the request. Client.
+    Acked {
+        /// As given by [`Session::send`].
+        id: RequestId,
+    },
+    /// Anything that is neither a service message nor an answer: an update, raw. Client.
+    Update {
+        /// The boxed object.
+        body: Bytes,
+    },
+    /// The server has a new session for us: updates may have been missed. Client.
+    SessionRenewed {
+        /// Messages with smaller ids are unknown to the server.
+        first_msg_id: MsgId,
+        /// The server's name for the event.
+        unique_id: i64,
+    },
+    /// The server's time differs from what was believed. Client.
+    ClockCorrected {
+        /// Seconds, positive when the server is ahead of what was believed.
+        by: i64,
+    },
+    /// Salts or the time offset changed: what is stored with the key should be stored again.
+    /// Client.
+    KeyStateChanged,
+    /// A call to be answered with [`Session::respond`]. Server.
+    Request {
+        /// The message to answer.
+        msg_id: MsgId,
+        /// The boxed function.
+        body: Bytes,
+    },
+    /// The client does not want this call's answer any more. Server.
+    Dropped {
+        /// The call's message.
+        msg_id: MsgId,
+    },
+    /// `ping_delay_disconnect`: close the stream unless this comes again in time. Server.
+    DisconnectAfter {
+        /// The client's delay, at most 10 minutes.
+        delay: Duration,
+    },
+    /// `destroy_session`, to be answered with `destroy_session_ok` or `_none`. Server.
+    DestroySession {
+        /// The message to answer.
+        msg_id: MsgId,
+        /// The session to forget.
+        session_id: SessionId,
+    },
+    /// `destroy_auth_key`, to be answered before the key is forgotten. Server.
+    DestroyAuthKey {
+        /// The message to answer.
+        msg_id: MsgId,
+    },
+}
+
+/// The stream is dead: nothing came after a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer has been silent for too long, even after a ping")
+    }
+}
+
+impl core::error::Error for Silent {}
