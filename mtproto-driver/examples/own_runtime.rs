@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
+use std::process::ExitCode;
 use std::time::Instant;
 use std::{io, thread};
 
@@ -34,7 +35,9 @@ impl Runtime for Threads {
     }
 
     async fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
-        Async::<TcpStream>::connect(to).await
+        let stream = Async::<TcpStream>::connect(to).await?;
+        stream.get_ref().set_nodelay(true)?;
+        Ok(stream)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -42,14 +45,25 @@ impl Runtime for Threads {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [server, dc, key] = args.as_slice() else {
         return Err("arguments: ADDRESS:PORT DC KEY.PEM".into());
     };
-    let key = RsaPublicKey::from_pem(&std::fs::read_to_string(key)?)?;
+    let pem = std::fs::read_to_string(key).map_err(|e| format!("cannot read {key}: {e}"))?;
+    let key = RsaPublicKey::from_pem(&pem).map_err(|e| format!("{key}: {e}"))?;
     let config = Config::new(ClientConfig::new(DcId(dc.parse()?), vec![key]));
-    let to = server.parse()?;
+    let to = server.parse().map_err(|e| format!("{server}: {e}"))?;
 
     block_on(async {
         let connection = Connection::connect(&Threads, to, config, Start::NewKey).await?;

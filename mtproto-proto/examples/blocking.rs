@@ -62,7 +62,9 @@ fn drive<M: Machine>(
 ) -> Result<()> {
     let mut out = Vec::new();
     let mut chunk = [0; 64 << 10];
+    let mut ended = Ok(());
     loop {
+        // Also after an error: the last events, and perhaps a last frame.
         while let Some(event) = machine.poll_event() {
             if on_event(machine, event, clock.now()).is_break() {
                 return Ok(());
@@ -72,19 +74,20 @@ fn drive<M: Machine>(
             socket.write_all(&out)?;
             out.clear();
         }
+        ended?;
         let wait = machine
             .poll_timeout()
             .map(|at| at.saturating_since(clock.now()));
         // Zero would mean "for ever" to the socket.
         socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-        match socket.read(&mut chunk) {
-            Ok(0) => machine.handle_eof(clock.now())?,
-            Ok(n) => machine.handle_input(clock.now(), &chunk[..n])?,
+        ended = match socket.read(&mut chunk) {
+            Ok(0) => machine.handle_eof(clock.now()),
+            Ok(n) => machine.handle_input(clock.now(), &chunk[..n]),
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                machine.handle_timeout(clock.now())?;
+                machine.handle_timeout(clock.now())
             }
             Err(e) => return Err(e.into()),
-        }
+        };
     }
 }
 

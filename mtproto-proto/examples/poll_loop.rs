@@ -120,6 +120,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut server = Server::new(Arc::new(ServerConfig::new(dc, vec![key])), rng, now());
     let mut streams: BTreeMap<ConnId, Socket> = BTreeMap::new();
+    // Never used twice, also when streams have gone.
+    let mut accepted = 0;
     let mut events = Events::with_capacity(256);
     let mut chunk = vec![0; 64 << 10];
     while clients.iter().any(|client| !client.waiting.is_empty()) {
@@ -135,13 +137,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         for token in events.iter().map(|event| event.token()) {
             if token == LISTENER {
                 while let Ok((stream, _)) = listener.accept() {
-                    let token = Token(STREAMS + streams.len());
+                    let token = Token(STREAMS + accepted);
+                    accepted += 1;
                     let conn = ConnId(token.0 as u64);
                     streams.insert(conn, Socket::new(stream, poll.registry(), token)?);
                     server.handle_connected(now(), conn);
                 }
             } else if let Some(client) = clients.get_mut(token.0 - 1) {
                 while let Some(bytes) = client.socket.read(&mut chunk)? {
+                    if bytes.is_empty() {
+                        client.machine.handle_eof(now())?;
+                        break;
+                    }
                     client.machine.handle_input(now(), bytes)?;
                 }
             } else {

@@ -27,22 +27,23 @@
 //!     fn read(&mut self, until: Option<Time>) -> Option<Vec<u8>>;
 //! }
 //!
+//! /// One turn. Events come out before an error counts: a request's fate is among them.
 //! fn step<M: Machine>(
 //!     machine: &mut M,
 //!     socket: &mut impl Socket,
 //!     now: impl Fn() -> Time,
-//! ) -> Result<Vec<M::Event>, M::Error> {
+//! ) -> (Vec<M::Event>, Result<(), M::Error>) {
 //!     let mut out = Vec::new();
 //!     while machine.poll_transmit(now(), &mut out) {
 //!         socket.write(&out);
 //!         out.clear();
 //!     }
-//!     match socket.read(machine.poll_timeout()) {
-//!         Some(bytes) if bytes.is_empty() => machine.handle_eof(now())?,
-//!         Some(bytes) => machine.handle_input(now(), &bytes)?,
-//!         None => machine.handle_timeout(now())?,
-//!     }
-//!     Ok(std::iter::from_fn(|| machine.poll_event()).collect())
+//!     let result = match socket.read(machine.poll_timeout()) {
+//!         Some(bytes) if bytes.is_empty() => machine.handle_eof(now()),
+//!         Some(bytes) => machine.handle_input(now(), &bytes),
+//!         None => machine.handle_timeout(now()),
+//!     };
+//!     (std::iter::from_fn(|| machine.poll_event()).collect(), result)
 //! }
 //! ```
 //!
@@ -61,7 +62,8 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Arc::new(ClientConfig::new(DcId(2), vec![RsaPublicKey::from_pem(PEM)?]));
 //! let now = Time::from_unix(1_750_000_000);
-//! let rng = Rng::from_seed([7; 32]); // from the operating system, outside of examples
+//! // Outside of examples the seed comes from the operating system: `getrandom::fill(&mut seed)`.
+//! let rng = Rng::from_seed([7; 32]);
 //! let mut connection = ClientConnection::new(config, Start::NewKey, rng, now)?;
 //!
 //! // It leaves as soon as there is a key; its answer is `ClientEvent::Response` with this id.
@@ -85,6 +87,9 @@
 //! | bring your own transport | [`session::Session`], [`handshake::ClientHandshake`] |
 //! | only frame packets | [`transport::Codec`] |
 //! | know what happened to a request | [`Fate`], [`RequestError`] |
+//!
+//! Complete programs are in the crate's `examples/`: `in_memory`, `blocking` (std::net),
+//! `poll_loop` (many connections on one thread).
 //!
 //! The types of the protocol and of Telegram's API are in `mtproto-schema`; an async loop and
 //! ready handles in `mtproto-driver`, `mtproto-tokio` and `mtproto-async-std`.

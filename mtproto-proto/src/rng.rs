@@ -24,8 +24,8 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// A generator from a seed. Outside of tests the seed comes from the operating system and is
-    /// used once.
+    /// A generator from a seed. Outside of tests the seed comes from the operating system (for
+    /// example with `getrandom::fill`) and is used once.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self::new(ChaCha20Rng::from_seed(seed))
     }

@@ -1,8 +1,9 @@
 //! Telegram's TL schemas: the codec, the generated types, and the schemas as data.
 //!
-//! - [`mtproto`] holds the service types and methods of the protocol itself; always there.
-//! - feature `json`: schemas at run time, values without types, JSON.
-//! - feature `codegen`: the generator.
+//! - [`mtproto`]: the service types and methods of the protocol itself; always there.
+//! - `api`, feature `api`: the types and methods of Telegram's API, layer [`LAYER`].
+//! - `Schema`, `Value`, feature `json`: any schema at run time, values without types, JSON.
+//! - `codegen`, feature `codegen`: the generator.
 //!
 //! A type with one constructor is a struct in `types`; a type with several is an enum in `enums`
 //! whose variants hold those structs; a method is a struct in `functions`.
@@ -29,8 +30,6 @@
 )]
 
 extern crate alloc;
-#[cfg(feature = "codegen")]
-extern crate std;
 
 #[cfg(feature = "codegen")]
 pub mod codegen;
@@ -80,3 +79,7 @@ pub use value::{Object, Value, ValueError, ValueErrorKind};
 pub mod tl {
     pub use crate::writer::*;
 }
+
+#[cfg(all(doctest, feature = "api", feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

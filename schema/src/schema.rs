@@ -320,7 +320,10 @@ impl Schema {
     }
 
     /// The constructors of the type of this name; none if there is no such type.
-    pub fn constructors_of(&self, ty: &str) -> impl Iterator<Item = &Definition> {
+    pub fn constructors_of<'a>(
+        &'a self,
+        ty: &str,
+    ) -> impl Iterator<Item = &'a Definition> + use<'a> {
         let rows = self
             .names
             .types

@@ -7,7 +7,7 @@
 //! [`line`](mod@line) a stream to talk to one by hand; [`alloc`](mod@alloc) counts memory.
 //! In: machines and a seed, or a client. Out: events and errors, the same on every run.
 //! Must not know: runtimes, drivers; it depends on the core and the schema only.
-//! Spec: none; `ARCHITECTURE.md` says how the suites use it.
+//! Spec: none.
 
 pub mod alloc;
 #[cfg(feature = "dc")]

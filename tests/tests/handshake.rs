@@ -1,5 +1,5 @@
 //! The handshake: both roles against each other, the specification's worked example, and every
-//! row of the table of hostile cases (H1 to H7).
+//! row of the table of hostile cases (H1 to H7) in `tests/README.md`.
 
 #![allow(
     clippy::unwrap_used,

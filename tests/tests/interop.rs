@@ -3,6 +3,7 @@
 //! `tests/peers/README.md` says how to install them. What is not installed is skipped with a word,
 //! or, with `MTPROTO_REQUIRE_PEERS=1`, fails.
 
+mod peers;
 mod program;
 
 use std::collections::BTreeSet;
@@ -15,42 +16,15 @@ use mtproto_proto::transport::{Framing, Obfuscation};
 use mtproto_test::{Dice, Line};
 use serde_json::{Value, json};
 
+use peers::{folder, python, skip};
 use program::Program;
-
-const REQUIRE: &str = "MTPROTO_REQUIRE_PEERS";
 
 /// How long one client may take, in seconds; it ends by itself then.
 const TIMEOUT: &str = "60";
 
-fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
-/// Says what is missing; fails where nothing may be.
-fn skip(what: &str) {
-    let required = std::env::var(REQUIRE).is_ok_and(|value| value == "1");
-    assert!(
-        !required,
-        "{what} is missing, and {REQUIRE}=1; see tests/peers/README.md"
-    );
-    eprintln!("SKIPPED: {what} is missing; see tests/peers/README.md");
-}
-
-/// The command that runs a Python client, if its libraries are installed.
-fn python(script: &str) -> Option<Command> {
-    let interpreter = peers().join(".venv/bin/python");
-    if !interpreter.exists() {
-        skip("tests/peers/.venv");
-        return None;
-    }
-    let mut command = Command::new(interpreter);
-    command.arg(peers().join(script));
-    Some(command)
-}
-
 /// The command that runs a JavaScript client, if its libraries are installed.
 fn node(script: &str) -> Option<Command> {
-    if !peers().join("node_modules").exists() {
+    if !folder().join("node_modules").exists() {
         skip("tests/peers/node_modules");
         return None;
     }
@@ -59,7 +33,7 @@ fn node(script: &str) -> Option<Command> {
         return None;
     }
     let mut command = Command::new("node");
-    command.arg(peers().join(script));
+    command.arg(folder().join(script));
     Some(command)
 }
 

@@ -228,7 +228,10 @@ fn public_key(path: &Path) -> Result<RsaPublicKey, Failure> {
         let path = path.display();
         Failure::new(
             "key_file",
-            format!("{path} is no public RSA key: {e}; it begins with BEGIN RSA PUBLIC KEY"),
+            format!(
+                "{path} is no public RSA key: {e}; expected -----BEGIN RSA PUBLIC KEY-----, which \
+                 `openssl rsa -pubin -in {path} -RSAPublicKey_out` makes of other forms"
+            ),
         )
     })
 }

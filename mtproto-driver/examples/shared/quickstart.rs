@@ -14,7 +14,8 @@ use serde_json::json;
 
 /// The whole tour, against a data centre of its own on loopback.
 pub async fn run<R: Runtime>(runtime: R) -> Result<(), Box<dyn Error>> {
-    // A local data centre. For a real one, take its address and its public key.
+    // A local data centre. For Telegram's own, my.telegram.org/apps names addresses, public keys
+    // and your api_id.
     let dc = TestDc::start(DcConfig::default())?;
     println!("a test DC listens on {}", dc.addr());
 

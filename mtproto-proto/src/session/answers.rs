@@ -204,7 +204,7 @@ impl Session {
             return Ok(());
         };
         client.refusals = 0;
-        client.initialised |= ended.initialises && error.is_none();
+        client.initialised |= ended.initialises && !ended.in_former_session && error.is_none();
         let event = match (error, result) {
             (Some(error), _) => Event::Failed {
                 id,
@@ -456,6 +456,8 @@ impl Session {
         self.acks = Acks::default();
         if let Side::Client(client) = &mut self.side {
             client.unwanted = 0;
+            // A server may keep what it was told of the application with the session.
+            client.initialised = false;
             client.pending.session_replaced();
         }
     }

@@ -94,7 +94,7 @@ PRIMES = {
     "even": crypto.DH_PRIME - 1,
     "2047-1000": 2**2047 + 2**1000,
     "3-1292": 3**1292,
-    "composite": crypto.DH_PRIME + 2,
+    "composite": crypto.DH_PRIME + 6,
     "lonely": crypto.LONELY_PRIME,
     "2001-bits": crypto.DH_PRIME >> 47,
     "2049-bits": crypto.DH_PRIME * 2 - 1,
@@ -325,11 +325,13 @@ def id_of(call, seconds=0, low=1):
 
 
 before("M5-even", forged, msg_id=1 << 40)
-for name, seconds in {"day-old": -86_400, "ten-minutes-old": -600}.items():
+DAY = 86_400
+# An answer that is old shows that the client's time is wrong; anything else that is old is dropped.
+for name, seconds in {"day-old": -DAY, "ten-minutes-old": -600}.items():
 
     @answering(f"M5-{name}")
     def _(call, seconds=seconds):
-        call.send(forged(call), msg_id=id_of(call, seconds))
+        call.send(tl.u32(UPDATES_TOO_LONG), msg_id=id_of(call, seconds, 3))
         call.honest()
 
 
@@ -340,9 +342,14 @@ def _(call):
     call.honest()
 
 
-before("M5-5", forged, msg_id=5)
+before("M5-5", tl.u32(UPDATES_TOO_LONG), msg_id=5)
 before("M5-0", forged, msg_id=0)
-before("M5-negative", forged, msg_id=-1)
+before("M5-negative", tl.u32(UPDATES_TOO_LONG), msg_id=-1)
+
+
+@answering("M5-5-answer")
+def _(call):
+    call.send(call.rpc_result(), msg_id=5)
 
 
 @answering("M5-equal")
@@ -353,7 +360,14 @@ def _(call):
     call.honest()
 
 
-for name, seconds in {"day-ahead": 86_400, "year-ahead": 365 * 86_400, "minute-ahead": 60}.items():
+FALSE_TIMES = {
+    "day-ahead": DAY,
+    "year-ahead": 365 * DAY,
+    "minute-ahead": 60,
+    "day-behind": -DAY,
+    "minute-behind": -60,
+}
+for name, seconds in FALSE_TIMES.items():
 
     @answering(f"M5-{name}")
     def _(call, seconds=seconds):
@@ -371,7 +385,11 @@ before("M6-nested", lambda call: nested(12_000, forged(call)), content=False)
 before("M6-nested-once", lambda call: nested(2, forged(call)), content=False)
 before("M6-2-31-items", lambda call: m.container([], count=(1 << 31) - 1), content=False)
 before("M6-2-32-items", lambda call: m.container([], count=0xFFFFFFFF), content=False)
-before("M6-1025-items", lambda call: m.container([call.item(tl.u32(1))] * 1025), content=False)
+before(
+    "M6-1025-items",
+    lambda call: m.container([call.item(tl.u32(UPDATES_TOO_LONG), response=False) for _ in range(1025)]),
+    content=False,
+)
 before("M6-empty", m.container([]), content=False)
 before("M6-only-id", tl.u32(m.MSG_CONTAINER), content=False)
 
@@ -519,6 +537,17 @@ def _(call):
     call.send(call.rpc_result(b""))
 
 
+# R10: temporary keys that are not bound.
+@answering("R10-bind-error")
+def _(call):
+    call.send(call.rpc_result(tl.u32(RPC_ERROR) + tl.i32(400) + tl.string("ENCRYPTED_MESSAGE_INVALID")))
+
+
+@answering("R10-bind-false")
+def _(call):
+    call.send(call.rpc_result(tl.u32(0xBC799737)))
+
+
 # T1: an error of the transport that nobody signed.
 for code in (-404, -429, -444):
 
@@ -572,12 +601,13 @@ def _(call):
 def _(call):
     whole = call.framing.packet(call.seal(call.rpc_result()))
     call.write_frame(whole[: len(whole) // 2])
+    call.session.connection.deaf = True
 
 
 @answering("T2-short")
 def _(call):
     # Too short for a packet, too long for an error.
-    call.write(bytes(8) + b"\1" * 12)
+    call.write(b"\1" * 20)
 
 
 # T3: full framing.

@@ -35,7 +35,10 @@ class AuthKey:
         self.extend(now)
 
     def extend(self, now):
-        self.salts = [salt for salt in self.salts if salt[1] > now] or [self.new_salt(int(now))]
+        self.salts = [salt for salt in self.salts if salt[1] > now]
+        if not any(since <= now for since, _, _ in self.salts):
+            # All have ended, or the clock was put back.
+            self.salts = [self.new_salt(int(now))]
         while len(self.salts) < 64:
             self.salts.append(self.new_salt(self.salts[-1][0] + SALT_LIFE))
 

@@ -68,6 +68,9 @@ class Server:
         self.connections.add(connection)
         try:
             await connection.serve()
+        except asyncio.CancelledError:
+            # The server ends.
+            pass
         finally:
             self.connections.discard(connection)
             writer.close()
@@ -154,6 +157,8 @@ class Connection:
         self.sessions = []
         self.disconnect_at = None
         self.counted = self.closed = False
+        # What comes is not answered any more.
+        self.deaf = False
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def serve(self):
@@ -165,7 +170,8 @@ class Connection:
                 data = await asyncio.wait_for(self.reader.read(1 << 16), max(patience, 0.01))
                 if not data:
                     return
-                self.feed(data)
+                if not self.deaf:
+                    self.feed(data)
                 await asyncio.wait_for(self.writer.drain(), IDLE)
             except (asyncio.TimeoutError, ConnectionError):
                 return

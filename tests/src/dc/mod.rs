@@ -104,7 +104,7 @@ impl TestDc {
     pub fn start(config: DcConfig) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() && !config.allow_other_machines {
             return Err(invalid(format!(
-                "{} is not a loopback address",
+                "{} is not a loopback address; others need `allow_other_machines`",
                 config.listen.ip()
             )));
         }
@@ -113,11 +113,12 @@ impl TestDc {
             None => system_rng()?,
         };
         let key = match &config.key {
-            Some(pem) => key::read(pem).map_err(|e| invalid(format!("not a private key: {e}")))?,
+            Some(pem) => key::read(pem).map_err(|e| invalid(format!("the key is no `-----BEGIN RSA PRIVATE KEY-----`, which `openssl rsa -traditional` makes: {e}")))?,
             None if config.seed.is_some() => key::generate(&mut rng),
             None => shared_key()?,
         };
-        let listener = TcpListener::bind(config.listen)?;
+        let listener = TcpListener::bind(config.listen)
+            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", config.listen)))?;
         let addr = listener.local_addr()?;
         let public = key.public().clone();
 

@@ -166,6 +166,38 @@ fn the_text_form_is_read_as_people_write_it() {
 }
 
 #[test]
+fn the_json_form_is_read_as_telegram_publishes_it() {
+    // As on core.telegram.org/schema/json: no layer, and `vector` among the constructors.
+    let published = r#"{"constructors":[
+        {"id":"-1132882121","predicate":"boolFalse","params":[],"type":"Bool"},
+        {"id":"-1720552011","predicate":"boolTrue","params":[],"type":"Bool"},
+        {"id":"481674261","predicate":"vector","params":[],"type":"Vector t"},
+        {"id":"-994444869","predicate":"error","params":[
+            {"name":"code","type":"int"},{"name":"text","type":"string"}],"type":"Error"}
+    ],"methods":[
+        {"id":"-878758099","method":"invokeAfterMsg","params":[
+            {"name":"msg_id","type":"long"},{"name":"query","type":"!X"}],"type":"X"}
+    ]}"#;
+    let document = document(published);
+    assert_eq!(document.mismatched_ids().next(), None);
+    let shown: Vec<String> = document
+        .definitions
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "boolFalse#bc799737 = Bool;",
+            "boolTrue#997275b5 = Bool;",
+            "error#c4b9f9bb code:int text:string = Error;",
+            "invokeAfterMsg#cb9f372d {X:Type} msg_id:long query:!X = X;",
+        ]
+    );
+    assert_eq!(Schema::new([document]).expect("a schema").layer(), None);
+}
+
+#[test]
 fn what_is_no_schema_is_refused_with_a_reason() {
     for broken in [
         "a = ;",
@@ -245,15 +277,23 @@ fn several_layers_stand_side_by_side() {
     }
 }
 
+fn marked<F: Function>() -> bool {
+    F::IDEMPOTENT
+}
+
 #[test]
 fn methods_that_may_run_twice_are_marked_typed_and_by_name() {
-    assert!(mtproto::functions::Ping::IDEMPOTENT);
-    assert!(api::functions::help::GetConfig::IDEMPOTENT);
-    assert!(api::functions::messages::SendMessage::IDEMPOTENT);
-    assert!(!api::functions::auth::SendCode::IDEMPOTENT);
-    assert!(!api::functions::auth::LogOut::IDEMPOTENT);
-    assert!(api::functions::InvokeWithLayer::<api::functions::help::GetConfig>::IDEMPOTENT);
-    assert!(!api::functions::InvokeWithLayer::<api::functions::auth::LogOut>::IDEMPOTENT);
+    assert!(marked::<mtproto::functions::Ping>());
+    assert!(marked::<api::functions::help::GetConfig>());
+    assert!(marked::<api::functions::messages::SendMessage>());
+    assert!(!marked::<api::functions::auth::SendCode>());
+    assert!(!marked::<api::functions::auth::LogOut>());
+    assert!(marked::<
+        api::functions::InvokeWithLayer<api::functions::help::GetConfig>,
+    >());
+    assert!(!marked::<
+        api::functions::InvokeWithLayer<api::functions::auth::LogOut>,
+    >());
 
     let listed = source::idempotent(IDEMPOTENT);
     for d in BUILTIN

@@ -113,6 +113,46 @@ fn a_server_that_forgot_hears_it_again_and_the_call_is_not_lost() {
 }
 
 #[test]
+fn a_new_session_is_initialised_again() {
+    let (config, prefix) = with_init();
+    let mut rogue = RogueServer::settled(config, Seed::from_env_or(806));
+    rogue.call(b"call one");
+    let packet = rogue.hear_one();
+    assert_eq!(calls(&packet, &prefix), [(false, b"call one".to_vec())]);
+    rogue.say(Said::bad_msg(packet.msg_id, 32));
+
+    let again = rogue.hear_one();
+
+    assert_ne!(again.session, packet.session);
+    assert_eq!(calls(&again, &prefix), [(true, b"call one".to_vec())]);
+}
+
+#[test]
+fn an_answer_from_the_session_before_does_not_initialise_the_new_one() {
+    let (config, prefix) = with_init();
+    let mut rogue = RogueServer::new(config, Seed::from_env_or(807));
+    let early = rogue.call(b"call one");
+    let first = rogue.hear_one();
+    rogue.call(b"call two");
+    let second = rogue.hear_one();
+    rogue.say(Said::bad_msg(second.msg_id, 32));
+    let third = rogue.hear_one();
+    assert_eq!(calls(&third, &prefix), [(true, b"call two".to_vec())]);
+    let wrapped = [&prefix[..], b"call one"].concat();
+    let req = first.id_of(&Said::other(&wrapped));
+    let mut late = rogue.plain(&Said::result(req, b"answered"));
+    late.session = first.session;
+    rogue.send(&late);
+    assert!(rogue.news().contains(&response(early, b"answered")));
+
+    rogue.call(b"call 3..");
+    assert_eq!(
+        calls(&rogue.hear_one(), &prefix),
+        [(true, b"call 3..".to_vec())]
+    );
+}
+
+#[test]
 fn a_server_that_is_never_content_gets_the_call_once_with_the_prefix() {
     let (config, prefix) = with_init();
     let mut rogue = RogueServer::settled(config, Seed::from_env_or(804));
