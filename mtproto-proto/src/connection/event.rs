@@ -27,21 +27,21 @@ pub enum ClientEvent {
     Connected,
     /// The answer to a request.
     Response {
-        /// As given by [`ClientConnection::send`].
+        /// As given by [`ClientConnection::send`](crate::connection::ClientConnection::send).
         id: RequestId,
         /// The boxed result.
         body: Bytes,
     },
     /// A request ended without an answer.
     Failed {
-        /// As given by [`ClientConnection::send`].
+        /// As given by [`ClientConnection::send`](crate::connection::ClientConnection::send).
         id: RequestId,
         /// Why, and what is known of its fate.
         error: RequestError,
     },
     /// The server has the request.
     Acked {
-        /// As given by [`ClientConnection::send`].
+        /// As given by [`ClientConnection::send`](crate::connection::ClientConnection::send).
         id: RequestId,
     },
     /// An update, raw, or any other object that the protocol does not know.

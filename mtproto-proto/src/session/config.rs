@@ -75,7 +75,7 @@ impl Config {
 pub struct SendOptions {
     /// Ends the request after this time; `None`: [`Config::request_timeout`].
     pub deadline: Option<Duration>,
-    /// Asks for a quick acknowledgement: [`Event::Acked`] comes as soon as the server has the
+    /// Asks for a quick acknowledgement: [`Event::Acked`](crate::session::Event::Acked) comes as soon as the server has the
     /// packet. It is not authenticated.
     pub quick_ack: bool,
     /// Overrides [`Config::max_retries`].

@@ -19,21 +19,21 @@ use crate::ids::{MsgId, RequestId, SessionId};
 pub enum Event {
     /// The answer to a request. Client.
     Response {
-        /// As given by [`Session::send`].
+        /// As given by [`Session::send`](crate::session::Session::send).
         id: RequestId,
         /// The boxed result; errors come as [`Event::Failed`].
         body: Bytes,
     },
     /// A request ended without an answer. Client.
     Failed {
-        /// As given by [`Session::send`].
+        /// As given by [`Session::send`](crate::session::Session::send).
         id: RequestId,
         /// Why, and what is known of its fate.
         error: RequestError,
     },
     /// The server has the request. Client.
     Acked {
-        /// As given by [`Session::send`].
+        /// As given by [`Session::send`](crate::session::Session::send).
         id: RequestId,
     },
     /// Anything that is neither a service message nor an answer: an update, raw. Client.
@@ -56,7 +56,7 @@ pub enum Event {
     /// Salts or the time offset changed: what is stored with the key should be stored again.
     /// Client.
     KeyStateChanged,
-    /// A call to be answered with [`Session::respond`]. Server.
+    /// A call to be answered with [`Session::respond`](crate::session::Session::respond). Server.
     Request {
         /// The message to answer.
         msg_id: MsgId,
