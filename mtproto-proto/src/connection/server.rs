@@ -34,6 +34,7 @@ impl ServerConnection {
     /// A connection for a server that knows keys and sessions already, of an earlier stream or of
     /// a store.
     pub fn with(mut server: Server, now: Time) -> Self {
+        while server.poll_action().is_some() {}
         server.handle_connected(now, CONN);
         ServerConnection {
             server,
@@ -55,10 +56,11 @@ impl ServerConnection {
     fn check(&mut self) -> Result<(), Error> {
         while let Some(action) = self.server.poll_action() {
             match action {
-                Action::Transmit { .. } => {}
-                Action::Close { error, .. } => {
+                Action::Close { conn: CONN, error } => {
                     self.error.get_or_insert(error);
                 }
+                // Of streams that the server had before.
+                Action::Close { .. } | Action::Transmit { .. } => {}
             }
         }
         self.error.clone().map_or(Ok(()), Err)

@@ -124,11 +124,16 @@ impl Session {
 
     /// An outermost message: a container's members, or itself.
     pub(super) fn walk(&mut self, context: &mut Context, message: Message, rng: &mut Rng) {
+        let was_packed = constructor(&message.body) == Some(types::GzipPacked::ID);
         let Some(message) = self.unpack(context, message) else {
             return;
         };
         if constructor(&message.body) != Some(types::MsgContainer::ID) {
             return self.take(context, message, rng);
+        }
+        if was_packed && matches!(self.side, Side::Server(_)) {
+            // Its members were not judged.
+            return self.bad_container(&message);
         }
         let members = match container(&message.body) {
             Ok(members) => members,

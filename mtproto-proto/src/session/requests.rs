@@ -146,6 +146,16 @@ impl Session {
         self.refuse(self.latest, msg_id, seq_no, code::TOO_OLD_TO_KNOW);
     }
 
+    /// A container where none may be.
+    pub(super) fn bad_container(&mut self, message: &Message) {
+        self.refuse(
+            self.latest,
+            message.msg_id,
+            message.seq_no,
+            code::BAD_CONTAINER,
+        );
+    }
+
     fn refuse(&mut self, now: Time, msg_id: MsgId, seq_no: i32, code: i32) {
         let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.0, seq_no, code);
         let server_now = self.ids.server_now(now);

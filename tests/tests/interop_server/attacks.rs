@@ -71,7 +71,9 @@ fn refusal(case: &str) -> Expected<Handshake> {
         "H3-prime-4096-bits" => exactly(Handshake::Dh(DhError::PrimeSize { got: 4096 })),
         // 3 divides it, which the generator's rule finds first.
         "H3-prime-3-1292" => exactly(Handshake::Dh(DhError::Generator { got: 3 })),
-        "H3-prime-even" | "H3-prime-2047-1000" | "H3-prime-composite" | "H3-prime-lonely" => exactly(Handshake::Dh(DhError::NotSafePrime)),
+        "H3-prime-even" | "H3-prime-2047-1000" | "H3-prime-composite" | "H3-prime-lonely" => {
+            exactly(Handshake::Dh(DhError::NotSafePrime))
+        }
         g if g.starts_with("H3-g-") => exactly(Handshake::Dh(DhError::Generator {
             got: numbered("H3-g-") as i32,
         })),

@@ -8,10 +8,14 @@ use mtproto_proto::connection::{ClientConfig, ClientConnection, ServerConnection
 use mtproto_proto::server::{Event, ServerConfig};
 use mtproto_proto::session::SendOptions;
 use mtproto_proto::{IncomingId, Machine, Time};
+use mtproto_schema::Reader;
 use mtproto_test::pair::START;
 use mtproto_test::{Dice, Pair, Seed, pair};
 
 use crate::both::{client_config, server_config};
+
+const BIND_TEMP_AUTH_KEY: u32 = 0xcdd4_2a05;
+const BOOL_TRUE: u32 = 0x9972_75b5;
 
 /// A call into a machine that changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub enum Step {
     Send(Time, Bytes, bool),
     Cancel(Time, u64),
     Respond(Time, IncomingId, Bytes),
+    /// A temporary key is bound: the call and its body.
+    Bind(Time, IncomingId, Bytes),
     /// To every session.
     Push(Time, Bytes),
 }
@@ -54,6 +60,16 @@ impl Scripted for ServerConnection {
             Step::Respond(now, id, body) => {
                 self.server().respond(*now, *id, body.clone());
             }
+            Step::Bind(now, id, body) => {
+                let mut r = Reader::new(body);
+                let _ = r.u32();
+                let (perm, nonce, expires_at, message) = (r.i64(), r.i64(), r.i32(), r.bytes());
+                let server = self.server();
+                server
+                    .bind_temp_key(*now, *id, perm, nonce, expires_at, &message)
+                    .unwrap();
+                server.respond(*now, *id, BOOL_TRUE.to_le_bytes()[..].to_vec().into());
+            }
             Step::Push(now, body) => {
                 let sessions: Vec<_> = self.server().sessions().collect();
                 for (key, session) in sessions {
@@ -71,6 +87,30 @@ pub struct Outcome {
     pub bytes: Vec<u8>,
     pub events: Vec<String>,
     pub error: Option<String>,
+}
+
+impl Outcome {
+    fn note<E: std::error::Error>(&mut self, result: Result<(), E>) -> Result<(), E> {
+        if let Err(error) = &result {
+            self.error.get_or_insert(error.to_string());
+        }
+        result
+    }
+
+    /// Panics with the first difference, for the whole is long.
+    pub fn assert_is(&self, expected: &Outcome, what: &str) {
+        assert_eq!(self.error, expected.error, "{what}");
+        let events = self.events.iter().zip(&expected.events);
+        if let Some((n, (got, wanted))) = events.enumerate().find(|(_, (a, b))| a != b) {
+            panic!("{what}: event {n} is {got:.200}, expected {wanted:.200}");
+        }
+        assert_eq!(self.events.len(), expected.events.len(), "{what}: events");
+        let bytes = self.bytes.iter().zip(&expected.bytes);
+        if let Some(at) = bytes.enumerate().position(|(_, (a, b))| a != b) {
+            panic!("{what}: byte {at} differs");
+        }
+        assert_eq!(self.bytes.len(), expected.bytes.len(), "{what}: bytes");
+    }
 }
 
 /// A machine whose steps are noted.
@@ -101,17 +141,20 @@ impl<M: Scripted<Event: Debug>> Machine for Recorder<M> {
 
     fn handle_input(&mut self, now: Time, bytes: &[u8]) -> Result<(), M::Error> {
         self.steps.push(Step::Input(now, bytes.to_vec()));
-        self.machine.handle_input(now, bytes)
+        let result = self.machine.handle_input(now, bytes);
+        self.outcome.note(result)
     }
 
     fn handle_eof(&mut self, now: Time) -> Result<(), M::Error> {
         self.steps.push(Step::Eof(now));
-        self.machine.handle_eof(now)
+        let result = self.machine.handle_eof(now);
+        self.outcome.note(result)
     }
 
     fn handle_timeout(&mut self, now: Time) -> Result<(), M::Error> {
         self.steps.push(Step::Timeout(now));
-        self.machine.handle_timeout(now)
+        let result = self.machine.handle_timeout(now);
+        self.outcome.note(result)
     }
 
     fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
@@ -154,11 +197,6 @@ pub fn play<M: Scripted<Event: Debug>>(
     dice: &mut Dice,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let note = |outcome: &mut Outcome, result: Result<(), M::Error>| {
-        if let Err(error) = result {
-            outcome.error.get_or_insert(error.to_string());
-        }
-    };
     for step in steps {
         match step {
             Step::Input(now, bytes) => {
@@ -168,7 +206,7 @@ pub fn play<M: Scripted<Event: Debug>>(
                     let (slice, tail) = rest.split_at(len.min(rest.len()));
                     rest = tail;
                     let result = machine.handle_input(*now, slice);
-                    note(&mut outcome, result);
+                    let _ = outcome.note(result);
                     if variation.polls && dice.chance(1, 3) {
                         let _ = machine.poll_timeout();
                         take_events(&mut machine, &mut outcome, 1);
@@ -178,19 +216,19 @@ pub fn play<M: Scripted<Event: Debug>>(
                         && machine.poll_timeout().is_none_or(|at| at > *now)
                     {
                         let result = machine.handle_timeout(*now);
-                        note(&mut outcome, result);
+                        let _ = outcome.note(result);
                     }
                 }
             }
             Step::Eof(now) => {
                 let result = machine.handle_eof(*now);
-                note(&mut outcome, result);
+                let _ = outcome.note(result);
             }
             Step::Timeout(now) => {
                 let times = if variation.timeouts { 3 } else { 1 };
                 for _ in 0..times {
                     let result = machine.handle_timeout(*now);
-                    note(&mut outcome, result);
+                    let _ = outcome.note(result);
                 }
             }
             Step::Transmit(now) => {
@@ -216,10 +254,12 @@ fn take_events<M: Machine<Event: Debug>>(machine: &mut M, outcome: &mut Outcome,
     }
 }
 
-/// The two machines of a seed, always the same.
-pub fn machines(seed: Seed, pfs: bool) -> (ClientConnection, ServerConnection) {
+/// The two machines of a seed, always the same; every third has temporary keys, which last for the
+/// shortest time that there is.
+pub fn machines(seed: Seed) -> (ClientConnection, ServerConnection) {
     let mut config: ClientConfig = client_config();
-    config.pfs = pfs.then(|| std::time::Duration::from_secs(86_400));
+    let pfs = seed.0.is_multiple_of(3);
+    config.pfs = pfs.then(|| std::time::Duration::from_secs(60));
     let server: ServerConfig = server_config();
     let mut dice = Dice::new(seed);
     let client = ClientConnection::new(Arc::new(config), Start::NewKey, dice.rng(), START).unwrap();
@@ -227,8 +267,8 @@ pub fn machines(seed: Seed, pfs: bool) -> (ClientConnection, ServerConnection) {
     (client, server)
 }
 
-/// What was done to both in a conversation with calls, cancellations, updates, a flipped byte at
-/// its end, or a stream that is cut.
+/// What was done to both in a conversation with calls, cancellations, updates; at its end the stream
+/// is cut, or garbage comes, or nothing happens.
 pub type Recorded = Pair<Recorder<ClientConnection>, Recorder<ServerConnection>>;
 
 /// A conversation of this seed.
@@ -236,7 +276,7 @@ pub fn converse(seed: Seed) -> Recorded {
     use std::time::Duration;
 
     let mut dice = Dice::new(seed);
-    let (client, server) = machines(seed, false);
+    let (client, server) = machines(seed);
     let mut pair = pair(Recorder::new(client), Recorder::new(server), seed);
     for wire in [&mut pair.client_to_server, &mut pair.server_to_client] {
         let segment = dice.range(1..=3_000) as usize;
@@ -263,6 +303,10 @@ pub fn converse(seed: Seed) -> Recorded {
             let now = pair.server_now();
             for event in pair.server_events() {
                 if let Event::Request { id, body, .. } = event {
+                    if body.starts_with(&BIND_TEMP_AUTH_KEY.to_le_bytes()) {
+                        pair.server.command(Step::Bind(now, id, body));
+                        continue;
+                    }
                     // Some are never answered.
                     if server_dice.chance(4, 5) {
                         pair.server.command(Step::Respond(now, id, body));
@@ -277,19 +321,18 @@ pub fn converse(seed: Seed) -> Recorded {
         })
         .unwrap();
     }
-    if dice.chance(1, 2) {
-        pair.client_to_server.cut_after(dice.range(0..=200));
+    match dice.range(0..=3) {
+        0 => {
+            pair.client_to_server.cut_after(dice.range(0..=200));
+        }
+        1 => {
+            let garbage = dice.bytes(600);
+            let (client_now, server_now) = (pair.client_now(), pair.server_now());
+            let _ = pair.client.handle_input(client_now, &garbage);
+            let _ = pair.server.handle_input(server_now, &garbage);
+        }
+        _ => {}
     }
     pair.run_for(Duration::from_secs(90)).unwrap();
     pair
-}
-
-impl<M: Machine> Recorder<M> {
-    /// What it gave, with its error.
-    pub fn outcome(&self, error: Option<&M::Error>) -> Outcome {
-        Outcome {
-            error: error.map(ToString::to_string),
-            ..self.outcome.clone()
-        }
-    }
 }

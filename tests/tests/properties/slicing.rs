@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use mtproto_proto::Machine;
+use mtproto_test::rogue::{RogueServer, Said};
 use mtproto_test::{Dice, Seed};
 
 use crate::script::{Step, Variation, converse, machines, play};
+use crate::support::config;
 
 const SEEDS: u64 = 12;
 
@@ -38,17 +40,16 @@ fn neither_slicing_nor_polling_changes_what_a_machine_gives() {
     let mut events = 0;
     for seed in (first..first + SEEDS).map(Seed) {
         let pair = converse(seed);
-        let client = pair.client.outcome(pair.client_error());
-        let server = pair.server.outcome(pair.server_error());
+        let (client, server) = (&pair.client.outcome, &pair.server.outcome);
         events += client.events.len();
         let mut dice = Dice::new(seed);
         for variation in VARIATIONS {
-            let machine = machines(seed, false).0;
+            let machine = machines(seed).0;
             let again = play(machine, &pair.client.steps, variation, &mut dice);
-            assert_eq!(again, client, "client, seed {seed}, {variation:?}");
-            let machine = machines(seed, false).1;
+            again.assert_is(client, &format!("client, seed {seed}, {variation:?}"));
+            let machine = machines(seed).1;
             let again = play(machine, &pair.server.steps, variation, &mut dice);
-            assert_eq!(again, server, "server, seed {seed}, {variation:?}");
+            again.assert_is(server, &format!("server, seed {seed}, {variation:?}"));
         }
     }
     assert!(events > 100, "something happens: {events}");
@@ -76,35 +77,36 @@ fn one_seed_gives_one_run() {
 
 #[test]
 fn moving_the_writing_changes_only_the_packing() {
-    // Everything is written later, when all of the input has come: the same requests are answered.
     let seed = Seed::from_env_or(5002);
-    let pair = converse(seed);
-    let sends = pair
-        .client
-        .steps
-        .iter()
-        .filter(|step| matches!(step, Step::Send(..)))
-        .count();
-    let mut once = pair.client.steps.clone();
-    // Each `poll_transmit` is asked twice: nothing more comes.
-    once = once
-        .into_iter()
-        .flat_map(|step| {
-            let twice = matches!(step, Step::Transmit(_));
-            std::iter::once(step.clone()).chain(twice.then_some(step))
-        })
-        .collect();
-    let machine = machines(seed, false).0;
-    let mut dice = Dice::new(seed);
-    let outcome = play(machine, &once, VARIATIONS[1], &mut dice);
-    assert!(sends > 0);
-    let ended = |events: &[String]| {
-        events
+    let run = |after_each: bool| {
+        let mut rogue = RogueServer::settled(config(), seed);
+        let mut packets = Vec::new();
+        for n in 0..20_u32 {
+            rogue.call(&n.to_le_bytes().repeat(3));
+            rogue.say(Said::Ping(n.into()));
+            rogue.say(Said::other(b"an update..."));
+            if after_each {
+                packets.extend(rogue.hear());
+            }
+        }
+        packets.extend(rogue.hear());
+        let mut said: Vec<_> = packets
             .iter()
-            .filter(|event| event.starts_with("Response") || event.starts_with("Failed"))
-            .count()
+            .flat_map(|packet| packet.said())
+            .map(|said| match said {
+                // In one message or in several.
+                Said::Acks(ids) => ids.into_iter().map(|id| Said::Acks(vec![id])).collect(),
+                other => vec![other],
+            })
+            .collect::<Vec<_>>()
+            .concat();
+        said.sort_by_key(|said| format!("{said:?}"));
+        (packets.len(), said, rogue.news())
     };
-    assert!(ended(&outcome.events) <= sends);
+    let ((many, said, events), (one, said_at_once, events_at_once)) = (run(true), run(false));
+    assert_eq!((many, one), (20, 1), "seed {seed}");
+    assert_eq!(said, said_at_once, "seed {seed}");
+    assert_eq!(events, events_at_once, "seed {seed}");
 }
 
 #[test]
@@ -159,18 +161,18 @@ fn time_that_goes_back_is_the_latest_time_seen() {
     }
     let variation = VARIATIONS[1];
     let a = play(
-        machines(seed, false).0,
+        machines(seed).0,
         &back(&pair.client.steps),
         variation,
         &mut dice,
     );
-    let b = play(machines(seed, false).0, &forward, variation, &mut dice);
-    assert_eq!(a, b, "seed {seed}");
+    let b = play(machines(seed).0, &forward, variation, &mut dice);
+    a.assert_is(&b, &format!("seed {seed}"));
 }
 
 #[test]
 fn polling_a_machine_that_has_nothing_to_say_changes_nothing() {
-    let (mut client, mut server) = machines(Seed(5004), false);
+    let (mut client, mut server) = machines(Seed(5004));
     let mut out = Vec::new();
     let now = mtproto_test::pair::START;
     assert!(client.poll_transmit(now, &mut out));

@@ -5,7 +5,7 @@ use mtproto_test::rogue::Said;
 use crate::support::{response, secs, settled, update};
 
 #[test]
-fn an_ack_waits_at_most_thirty_seconds() {
+fn r5_an_ack_waits_at_most_thirty_seconds() {
     let mut rogue = settled(301);
     let first = rogue.say(Said::other(b"update 1"));
     rogue.later(secs(20));
@@ -57,7 +57,7 @@ fn a_hundred_acks_leave_at_once() {
 }
 
 #[test]
-fn only_odd_sequence_numbers_are_acknowledged_whatever_the_message_is() {
+fn r12_only_odd_sequence_numbers_are_acknowledged_whatever_the_message_is() {
     let mut rogue = settled(304);
     let call = rogue.call(b"the call");
     let req = rogue.hear_one().msg_id;

@@ -24,7 +24,7 @@ fn an_idle_stream_is_asked_once_a_minute_whether_it_lives() {
 }
 
 #[test]
-fn a_stream_that_does_not_answer_a_ping_ends() {
+fn r6_a_stream_that_does_not_answer_a_ping_ends() {
     let mut rogue = settled(702);
     let ping = rogue.wait(secs(60)).at;
     rogue.later(secs(14));

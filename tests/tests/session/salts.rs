@@ -30,7 +30,7 @@ fn a_wrong_salt_sends_the_message_again_under_the_same_request_id() {
 }
 
 #[test]
-fn a_wrong_salt_of_a_container_sends_all_its_members_again_acks_included() {
+fn r2_a_wrong_salt_of_a_container_sends_all_its_members_again_acks_included() {
     let mut rogue = settled(102);
     let update = rogue.say(Said::other(b"update 1"));
     let ids = [rogue.call(b"call one"), rogue.call(b"call two")];
@@ -177,7 +177,7 @@ fn an_answer_with_nothing_but_the_current_salt_is_not_followed_by_the_question_i
 }
 
 #[test]
-fn a_key_that_was_stored_with_its_salts_gets_its_first_answer_in_one_round_trip() {
+fn r13_a_key_that_was_stored_with_its_salts_gets_its_first_answer_in_one_round_trip() {
     let mut rogue = RogueServer::new(config(), Seed::from_env_or(107));
     rogue.call(b"call one");
     let first = rogue.hear_one();

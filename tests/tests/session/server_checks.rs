@@ -284,6 +284,23 @@ fn code_64_for_every_container_that_cannot_be_taken_apart() {
 }
 
 #[test]
+fn code_64_for_a_compressed_container() {
+    refused(1021, "compressed", 64, |rogue| {
+        let items = [
+            rogue.item(&Said::other(b"a call..")),
+            rogue.item(&Said::Ping(1)),
+        ];
+        let packed = mtproto_test::tamper::gzip(&container(&items, None));
+        let plain = rogue.container(mtproto_test::tamper::gzip_packed(&packed));
+        let ping = rogue.plain(&Said::Ping(1));
+        Plain {
+            seq_no: ping.seq_no,
+            ..plain
+        }
+    });
+}
+
+#[test]
 fn a_full_container_is_taken() {
     let (mut rogue, conn) = settled_server(1015);
     let said: Vec<_> = (0..1_024).map(Said::Ping).collect();
