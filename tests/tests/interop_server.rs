@@ -15,5 +15,7 @@ mod call;
 mod honest;
 #[path = "interop_server/judge.rs"]
 mod judge;
+#[path = "interop_server/puppet.rs"]
+mod puppet;
 #[path = "interop_server/support.rs"]
 mod support;

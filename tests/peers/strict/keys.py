@@ -17,6 +17,9 @@ class AuthKey:
         # The permanent key that a temporary one is bound to.
         self.perm = None
         self.sessions = {}
+        # Pings and questions of ours; a client may answer them in its next session.
+        self.pings = {}
+        self.questions = {}
         # What was ever given out: a client that uses anything else has made it up.
         self.given = {salt, 0}
         self.salts = []

@@ -48,7 +48,7 @@ class Server:
             "excuse": [],
         }
         self.connections = set()
-        self.streams = 0
+        self.streams = self.cuts = 0
         self.calls = self.gzipped = self.binds = self.pongs = self.states = 0
         self.refused_salts = self.quick_acks = 0
         self.framings = {}
@@ -86,7 +86,8 @@ class Server:
         return [session for key in self.keys.values() for session in key.sessions.values()]
 
     def open_sessions(self):
-        return [s for s in self.sessions() if s.connection in self.connections]
+        """Each stream's latest: a client may have left the others."""
+        return [c.sessions[-1] for c in self.connections if c.sessions and not c.closed]
 
     def command(self, line):
         """What stdin asks for: a dictionary with `do`; the answer is one too."""
@@ -252,8 +253,9 @@ class Connection:
         session = key.sessions.get(packet.session_id)
         if session is None:
             session = key.sessions[packet.session_id] = Session(self.server, key, packet.session_id)
-        if session not in self.sessions:
-            self.sessions.append(session)
+        if session in self.sessions:
+            self.sessions.remove(session)
+        self.sessions.append(session)
         session.receive(self, packet)
 
     def flush(self, session):
@@ -289,4 +291,5 @@ class Connection:
 
     def close(self):
         self.closed = True
+        self.server.cuts += 1
         self.writer.close()

@@ -19,6 +19,8 @@ ACK_WITHIN = 60
 SURELY_READ = 5
 # As long as the first notification is on its way, a client goes on with the old salt.
 SALT_GRACE = 5
+# Later than every packet of a stream.
+NEVER = 1 << 62
 # A server remembers so many messages of one session; tests send fewer.
 MAX_MESSAGES = 100_000
 
@@ -78,8 +80,6 @@ class Session:
         self.content_sent = 0
         self.announced = False
         self.initialised = False
-        self.pings = {}
-        self.questions = {}
 
     def report(self, rule, detail):
         self.server.report(rule, detail, session=f"{self.id & (1 << 64) - 1:016x}")
@@ -90,10 +90,11 @@ class Session:
         """An opened packet."""
         if self.connection is not connection:
             # What was written to a stream that broke is counted by the client, not by us.
-            self.resynchronise = self.connection is not None
+            self.resynchronise = self.connection is not None or self.server.cuts > 0
             self.connection = connection
         messages, code = self.judge(packet)
         if code is None and not self.key.is_salt(self.server.clock.now(), packet.salt):
+            self.excuse_acks(messages)
             self.refuse_salt(packet)
             return
         self.refused_salt_at = None
@@ -102,6 +103,7 @@ class Session:
             self.server.options["refuse"] = 0
             code = refusal
         if code is not None:
+            self.excuse_acks(messages)
             self.send([(m.bad_msg(packet.msg_id, packet.seq_no, code), False)])
             return
         for msg_id, _, _ in messages:
@@ -220,7 +222,7 @@ class Session:
             self.answer([(m.pong(msg_id, ping_id), False)])
         elif constructor == m.PONG:
             request, ping_id = reader.i64(), reader.i64()
-            if self.pings.pop(request, None) != ping_id:
+            if self.key.pings.pop(request, None) != ping_id:
                 self.report("pong", "a pong to no ping of ours")
             self.server.pongs += 1
         elif constructor == m.GET_FUTURE_SALTS:
@@ -237,7 +239,7 @@ class Session:
             self.answer([(info, False)])
         elif constructor == m.MSGS_STATE_INFO:
             request, info = reader.i64(), reader.bytes()
-            expected = self.questions.pop(request, None)
+            expected = self.key.questions.pop(request, None)
             if expected is None or bytes(state & 7 for state in info) != expected:
                 self.report("state", f"{info.hex()} instead of {expected and expected.hex()}")
             self.server.states += 1
@@ -369,6 +371,17 @@ class Session:
                     self.report("acks.late", f"{msg_id} was not acknowledged with the next packet")
                     sent.expected = False
 
+    def excuse_acks(self, messages):
+        """What was acknowledged in a packet that is refused comes again, after what came with others."""
+        for _, _, body in messages:
+            if tl.constructor(body) == m.MSGS_ACK:
+                try:
+                    ids = tl.Reader(body, 4).longs()
+                except tl.TlError:
+                    continue
+                for sent in filter(None, map(self.sent.get, ids)):
+                    sent.packet = NEVER
+
     def check_time(self):
         """Called now and then while the stream is open."""
         for msg_id, sent in self.sent.items():
@@ -468,7 +481,7 @@ class Session:
     def ping(self):
         ping_id = crypto.signed(os.urandom(8))
         msg_id = self.number(tl.u32(m.PING) + tl.i64(ping_id), False, response=False)
-        self.pings[msg_id] = ping_id
+        self.key.pings[msg_id] = ping_id
         self.write(msg_id)
 
     def ask_state(self):
@@ -477,7 +490,7 @@ class Session:
         future = self.last_sent_id + (3600 << 32)
         body = tl.u32(m.MSGS_STATE_REQ) + tl.longs([*came, future])
         msg_id = self.number(body, False, response=False)
-        self.questions[msg_id] = b"\x04" * len(came) + b"\x03"
+        self.key.questions[msg_id] = b"\x04" * len(came) + b"\x03"
         self.write(msg_id)
 
 
@@ -507,8 +520,10 @@ class Answering:
         msg_id, seq_no, body = self.item(body, content, response, expected)
         fields = dict(msg_id=msg_id, seq_no=seq_no, body=body)
         if "msg_id" in overrides:
-            # Whether it is acknowledged is the client's affair.
-            self.session.sent[overrides["msg_id"]] = self.session.sent[msg_id]
+            # Whether it is acknowledged is the client's affair; if there are two, then twice.
+            own = self.session.sent[msg_id]
+            known = self.session.sent.setdefault(overrides["msg_id"], own)
+            known.times += known is not own
         return self.session.seal(**{**fields, **overrides})
 
     def send(self, body, **overrides):

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mtproto_proto::Fate;
 use mtproto_proto::transport::Framing;
 use mtproto_schema::mtproto::functions::{GetFutureSalts, Ping};
+use mtproto_test::Dice;
 use mtproto_tokio::{Error, Incoming, KeyState, SendOptions, Start, Updates};
 use serde_json::json;
 
@@ -38,14 +40,14 @@ async fn live(server: &mut Strict, line: Line) {
     assert_eq!(config["dc_options"][0]["port"], server.addr.port());
     assert_eq!(config["reactions_default"]["emoticon"], "👍");
     assert_answered(&connection).await;
-    match connection
+    let refused = connection
         .invoke_json("updates.getState", &json!({}))
         .await
-        .unwrap_err()
-    {
-        Error::Rpc(e) => assert_eq!((e.code, &*e.message), (401, "AUTH_KEY_UNREGISTERED")),
-        other => panic!("{context}: {other:?}"),
-    }
+        .unwrap_err();
+    assert!(
+        matches!(&refused, Error::Rpc(e) if (e.code, &*e.message) == (401, "AUTH_KEY_UNREGISTERED")),
+        "{context}: {refused:?}"
+    );
 
     // Updates, plain and compressed; answers, compressed and in containers.
     server.command(json!({ "do": "push" }));
@@ -84,7 +86,7 @@ async fn live(server: &mut Strict, line: Line) {
     // A large call, in a frame with a long header, with a quick acknowledgement where there is one.
     let mut options = SendOptions::default();
     options.quick_ack = line.framing != Framing::Full;
-    let bytes = "00".repeat(200_000);
+    let bytes = "AAAA".repeat(70_000);
     let large = json!({ "id": 1, "bytes": bytes });
     let quick_acks = server.count("quick_acks");
     let answer = connection
@@ -278,16 +280,19 @@ fn refused_calls_are_sent_again_once_whatever_the_code() {
             assert_eq!(server.count("calls"), calls + 6, "code {code}");
             server.assert_no_violations(&format!("code {code}, in a container"));
         }
-        // Too old to know: only what may be executed twice is sent again.
-        server.option("refuse", 20);
-        assert!(matches!(
-            nearest_dc(&connection).await,
-            Err(Error::Lost(mtproto_proto::Fate::MaybeExecuted))
-        ));
-        server.option("refuse", 20);
-        let options = SendOptions::default().idempotent();
-        let again = connection.invoke_json_with("help.getNearestDc", &json!({}), options);
-        assert_eq!(again.await.unwrap()["this_dc"], 2);
+        // Whether it came is not known: only what may be executed twice is sent again.
+        for code in [19, 20] {
+            server.option("refuse", code);
+            assert_answered(&connection).await;
+            server.option("refuse", code);
+            let once = json!({ "id": 1, "bytes": "AAAA" });
+            let call = connection.invoke_json("auth.importAuthorization", &once);
+            let error = call.await.unwrap_err();
+            assert!(
+                matches!(error, Error::Lost(Fate::MaybeExecuted)),
+                "code {code}: {error:?}"
+            );
+        }
         connection.close().await;
     });
     server.stop_content();
@@ -418,7 +423,7 @@ fn compressed_calls_are_understood() {
             .unwrap();
         // As the first call, inside of its envelopes, and later, alone.
         for gzipped in 1..=2 {
-            let large = json!({ "id": 1, "bytes": "00".repeat(10_000) });
+            let large = json!({ "id": 1, "bytes": "AAAA".repeat(5_000) });
             let answer = connection.invoke_json("auth.importAuthorization", &large);
             assert!(matches!(answer.await, Err(Error::Rpc(e)) if e.code == 401));
             assert_answered(&connection).await;
@@ -438,7 +443,7 @@ fn a_thousand_calls_at_once_fit_the_containers_bounds() {
         let connection = server.connect(Line::INTERMEDIATE, Start::NewKey).await;
         join_all((0..3_000).map(|_| assert_answered(&connection))).await;
         // Bodies that together are more than one container takes.
-        let half = "00".repeat(500_000);
+        let half = "AAAA".repeat(250_000);
         let large = json!({ "id": 1, "bytes": half });
         let answers = join_all((0..5).map(|_| {
             let call = connection.invoke_json("auth.importAuthorization", &large);
@@ -447,6 +452,100 @@ fn a_thousand_calls_at_once_fit_the_containers_bounds() {
         assert_eq!(answers.await, [true; 5]);
         connection.close().await;
         assert_eq!(server.count("calls"), 3_005);
+    });
+    server.stop_content();
+}
+
+#[test]
+fn a_session_that_is_announced_beside_its_first_answer_runs_each_call_once() {
+    let Some(mut server) = Strict::start("announced") else {
+        return;
+    };
+    run(async {
+        for gzip in [false, true] {
+            server.command(json!({ "do": "option", "gzip": gzip, "container": true }));
+            for line in Line::ALL {
+                let calls = server.count("calls");
+                let connection = server.connect(line, Start::NewKey).await;
+                join_all((0..3).map(|_| assert_answered(&connection))).await;
+                connection.close().await;
+                assert_eq!(server.count("calls"), calls + 3, "{line:?}, gzip {gzip}");
+            }
+        }
+        server.wait_for("open", 0);
+        assert_eq!(server.count("missed_acks"), 0);
+    });
+    server.stop_content();
+}
+
+/// Everything that may happen without malice, in any order, with calls on their way.
+#[test]
+fn a_random_life_breaks_no_rule_and_each_call_ends() {
+    const STEPS: usize = 150;
+    let Some(mut server) = Strict::start("random") else {
+        return;
+    };
+    let mut dice = Dice::from_env_or(51);
+    let seed = dice.seed();
+    run(async {
+        let line = |dice: &mut Dice| {
+            let line = *dice.choose(&Line::ALL);
+            line.temporary(dice.chance(1, 3))
+        };
+        let mut over = line(&mut dice);
+        let mut connection = server.connect(over, Start::NewKey).await;
+        let mut answered = 0;
+        for step in 0..STEPS {
+            let context = format!("seed {seed}, step {step}, {over:?}");
+            let count = dice.range(0..=30);
+            let calls: Vec<_> = (0..count)
+                .map(|_| {
+                    let connection = connection.clone();
+                    tokio::spawn(async move { nearest_dc(&connection).await })
+                })
+                .collect();
+            let mut cut = false;
+            match dice.index(9) {
+                0 => _ = server.command(json!({ "do": "push", "gzip": dice.chance(1, 2) })),
+                1 => _ = server.command(json!({ "do": "ping" })),
+                2 => _ = server.command(json!({ "do": "ask_state" })),
+                3 => _ = server.command(json!({ "do": "rotate" })),
+                4 => server.option(
+                    "refuse",
+                    *dice.choose(&[16, 17, 18, 19, 20, 32, 33, 34, 64]),
+                ),
+                5 => server.option("gzip", dice.chance(1, 2)),
+                6 => server.option("container", dice.chance(1, 2)),
+                7 => server.option("split", dice.chance(1, 4)),
+                _ => {
+                    server.command(json!({ "do": "cut" }));
+                    cut = true;
+                }
+            }
+            for call in calls {
+                match call.await.unwrap() {
+                    Ok(answer) => assert_eq!(answer["nearest_dc"], 2, "{context}"),
+                    Err(Error::Cut { .. } | Error::Closed(_)) if cut => {}
+                    Err(e) => panic!("{context}: {e:?}"),
+                }
+                answered += 1;
+            }
+            if cut {
+                let closed = connection.closed().await;
+                let start = if dice.chance(3, 4) {
+                    Start::Resume(closed.suspended.unwrap())
+                } else {
+                    let key = connection.key_state().unwrap();
+                    over = line(&mut dice);
+                    Start::Key(key)
+                };
+                connection = server.connect(over, start).await;
+            }
+            server.assert_no_violations(&context);
+        }
+        assert_answered(&connection).await;
+        connection.close().await;
+        eprintln!("seed {seed}: {STEPS} steps, {answered} calls");
     });
     server.stop_content();
 }
