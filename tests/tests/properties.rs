@@ -23,3 +23,5 @@ mod script;
 mod slicing;
 #[path = "session/support.rs"]
 mod support;
+#[path = "properties/weather.rs"]
+mod weather;
