@@ -19,8 +19,6 @@ ACK_WITHIN = 60
 SURELY_READ = 5
 # As long as the first notification is on its way, a client goes on with the old salt.
 SALT_GRACE = 5
-# Later than every packet of a stream.
-NEVER = 1 << 62
 # A server remembers so many messages of one session; tests send fewer.
 MAX_MESSAGES = 100_000
 
@@ -50,6 +48,8 @@ class Sent:
         self.expected = expected
         self.times = 0
         self.acks = 0
+        # Its acknowledgement was in a packet that was refused.
+        self.again = False
         self.connection = self.packet = self.at = None
 
     @property
@@ -359,11 +359,11 @@ class Session:
             sent.acks += 1
             if not sent.is_content or sent.acks > sent.times:
                 self.report("acks.needless", f"{msg_id}, sent {sent.times} times, seq_no {sent.seq_no}")
-            if sent.connection is self.connection:
+            if sent.connection is self.connection and not sent.again:
                 newest = max(newest, sent.packet)
         now = time.monotonic()
         for msg_id, sent in self.sent.items():
-            if sent.is_missed and sent.connection is self.connection:
+            if sent.is_missed and sent.connection is self.connection and not sent.again:
                 if sent.packet <= newest:
                     self.report("acks.skipped", f"{msg_id}, but one after it was acknowledged")
                     sent.expected = False
@@ -380,7 +380,7 @@ class Session:
                 except tl.TlError:
                     continue
                 for sent in filter(None, map(self.sent.get, ids)):
-                    sent.packet = NEVER
+                    sent.again = True
 
     def check_time(self):
         """Called now and then while the stream is open."""
