@@ -287,6 +287,30 @@ fn an_acked_request_is_not_sent_again_whatever_the_server_says_later() {
 }
 
 #[test]
+fn what_the_server_said_that_it_had_is_asked_for_even_if_it_may_run_twice() {
+    let mut rogue = settled(3019);
+    let id = rogue.call_idempotent(b"ask me again");
+    let req = rogue.hear_one().msg_id;
+    rogue.say(Said::Acks(vec![req]));
+    let mut rogue = next_stream(rogue);
+    let question = rogue.hear_one();
+    let asked = question.id_of(&Said::StateReq(vec![req]));
+    assert!(!question.said().contains(&Said::other(b"ask me again")));
+    // It lost it after all.
+    rogue.say(Said::StateInfo {
+        req: asked,
+        info: vec![1],
+    });
+    let again = rogue.hear_one();
+    assert_eq!(again.said(), [Said::other(b"ask me again")]);
+    rogue.say(Said::result(again.msg_id, b"answered"));
+    assert_eq!(
+        rogue.news(),
+        [acked(id), ClientEvent::Connected, response(id, b"answered")]
+    );
+}
+
+#[test]
 fn an_answer_that_was_lost_with_its_stream_comes_over_the_next_one_and_the_call_runs_once() {
     let mut both = Both::new(client_config(), server_config(), 3013);
     both.run(secs(5));

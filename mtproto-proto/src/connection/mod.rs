@@ -42,7 +42,8 @@ pub enum Error {
         /// -444: the server does not serve this DC.
         code: i32,
     },
-    /// Nothing came for too long, not even after a ping.
+    /// Nothing came for too long, not even after a ping; or a request stays without an answer although
+    /// pings are answered.
     Silent,
     /// The temporary key could not be bound. The permanent key survives.
     BindRefused(RequestError),

@@ -8,6 +8,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
@@ -27,6 +28,9 @@ use crate::time::Time;
 const LARGE_ANSWER: usize = 16 << 10;
 /// So many bytes of them renew the session: else the server would send them for ever. TDLib's number.
 const MAX_UNWANTED: usize = 256 << 10;
+/// A stream that answered a ping but not a request of this age is as good as dead: on the next one
+/// the server is asked what became of it. TDLib's number.
+const ONLY_PONGS: Duration = Duration::from_secs(60);
 /// Requests have a budget; acknowledgements, pings and questions of ours are sent again after so
 /// many refusals in a row: a salt, the clock and the session cost one each, times two.
 const MAX_SERVICE_REFUSALS: u8 = 6;
@@ -50,6 +54,7 @@ impl Session {
             types::Pong::ID => {
                 let pong: types::Pong = parse(&body)?;
                 self.check_time_of_answer(context, msg_id, MsgId(pong.msg_id), rng);
+                self.check_answers(context.now, MsgId(pong.msg_id));
                 self.handle_bare_answer(MsgId(pong.msg_id), body);
             }
             types::BadMsgNotification::ID => {
@@ -131,6 +136,22 @@ impl Session {
                 !context.stale
             }
             _ => false,
+        }
+    }
+
+    /// The server answers our ping, and perhaps nothing else.
+    fn check_answers(&mut self, now: Time, ping: MsgId) {
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        let waited = client
+            .pending
+            .oldest_written()
+            .map(|at| now.saturating_since(at.max(client.stream_since)));
+        if matches!(client.pending.sent(ping), Some(Sent::Ping))
+            && waited.is_some_and(|waited| waited >= ONLY_PONGS)
+        {
+            client.only_pongs = true;
         }
     }
 

@@ -87,7 +87,7 @@ pub enum Event {
     },
 }
 
-/// The stream is dead: nothing came after a ping.
+/// The stream is dead: nothing came after a ping, or for a minute nothing but pongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silent;
 

@@ -125,6 +125,10 @@ struct Client {
     created: Option<i64>,
     /// Refusals since the last answer.
     refusals: u8,
+    /// When the stream began to carry the session.
+    stream_since: Time,
+    /// Pings are answered over this stream, requests are not.
+    only_pongs: bool,
 }
 
 impl Client {
@@ -219,6 +223,8 @@ impl Session {
             unwanted: 0,
             created: None,
             refusals: 0,
+            stream_since: now,
+            only_pongs: false,
         };
         let side = Side::Client(Box::new(client));
         Session::new(start.key, random_id(rng), ids, side, config, now)
@@ -400,8 +406,12 @@ impl Session {
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
-        self.expect_life(now);
         self.heard = false;
+        if let Side::Client(client) = &mut self.side {
+            client.stream_since = now;
+            client.only_pongs = false;
+        }
+        self.expect_life(now);
         self.ask_after_unanswered();
         if let Side::Server(server) = &mut self.side {
             server.unacked.all_again();
@@ -439,7 +449,8 @@ impl Session {
                 self.config.ping_interval
             };
             self.timers.set(Timer::Ping, Some(now + after));
-            self.timers.set(Timer::Silence, None);
+            self.timers
+                .set(Timer::Silence, client.only_pongs.then_some(now));
         }
     }
 

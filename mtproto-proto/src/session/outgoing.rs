@@ -383,7 +383,7 @@ impl Session {
                             .remember(*msg_id, Sent::Notice(notice.clone()));
                     }
                     Item::Request { id, .. } => {
-                        client.pending.written(*id, *msg_id);
+                        client.pending.written(*id, *msg_id, now);
                     }
                     // A server's.
                     Item::Again { .. } => {}

@@ -74,6 +74,7 @@ pub(crate) struct Request {
     pub(crate) in_former_session: bool,
     /// When last written it carried `invokeWithLayer(initConnection(..))`.
     pub(crate) initialises: bool,
+    written_at: Time,
     retries_left: u8,
     deadline: Time,
 }
@@ -166,6 +167,7 @@ impl Pending {
                 unsure: false,
                 in_former_session: false,
                 initialises: false,
+                written_at: now,
                 retries_left: options.max_retries.unwrap_or(config.max_retries),
                 deadline,
             },
@@ -227,9 +229,10 @@ impl Pending {
     }
 
     /// The request leaves under this message id.
-    pub(crate) fn written(&mut self, id: RequestId, msg_id: MsgId) {
+    pub(crate) fn written(&mut self, id: RequestId, msg_id: MsgId, now: Time) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.stage = Stage::Written(msg_id);
+            request.written_at = now;
             self.sent.insert(msg_id, Sent::Request(id));
         }
     }
@@ -428,6 +431,15 @@ impl Pending {
                     .is_some_and(|request| !request.in_former_session)
             })
             .collect()
+    }
+
+    /// When the oldest request was written that waits for its answer.
+    pub(crate) fn oldest_written(&self) -> Option<Time> {
+        self.requests
+            .values()
+            .filter(|request| request.stage != Stage::Queued)
+            .map(|request| request.written_at)
+            .min()
     }
 
     /// All written requests, oldest first.

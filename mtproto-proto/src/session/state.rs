@@ -29,7 +29,7 @@ const RECEIVED: u8 = 4;
 
 impl Session {
     /// Requests that were written to a stream that broke: harmless ones are sent again, the server
-    /// is asked about the others.
+    /// is asked about the others, and about all that it said it had.
     pub(super) fn ask_after_unanswered(&mut self) {
         let Side::Client(client) = &mut self.side else {
             return;
@@ -39,10 +39,9 @@ impl Session {
             .written_requests()
             .into_iter()
             .partition(|id| {
-                client
-                    .pending
-                    .get(*id)
-                    .is_some_and(|request| request.idempotent)
+                client.pending.get(*id).is_some_and(|request| {
+                    request.idempotent && (!request.acked || request.in_former_session)
+                })
             });
         let (lost, unknown): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|id| {
             client

@@ -35,6 +35,31 @@ fn r6_a_stream_that_does_not_answer_a_ping_ends() {
 }
 
 #[test]
+fn r6_a_stream_that_answers_pings_and_nothing_else_ends_and_the_request_does_not() {
+    let mut rogue = settled(709);
+    let slow = SendOptions::default().deadline(secs(600));
+    let id = rogue.call_with(b"the call", &slow);
+    let req = rogue.hear_one().msg_id;
+    let written = rogue.now();
+    rogue.answers_pings(true);
+    while rogue.error().is_none() {
+        rogue.later(secs(1));
+        assert!(rogue.now() < written + secs(80), "it is noticed");
+    }
+    assert_eq!(rogue.error(), Some(&Error::Silent));
+    assert!(rogue.now() >= written + secs(60));
+    // On the next stream the server is asked, and has as much time again.
+    let mut rogue = rogue.reconnect();
+    assert!(rogue.hear_one().said().contains(&Said::StateReq(vec![req])));
+    rogue.later(secs(59));
+    assert_eq!(rogue.error(), None);
+    rogue.say(Said::result(req, b"answered"));
+    assert!(rogue.news().contains(&response(id, b"answered")));
+    rogue.later(secs(3_600));
+    assert_eq!(rogue.error(), None, "nothing is awaited");
+}
+
+#[test]
 fn any_packet_counts_as_a_pong() {
     let mut rogue = settled(703);
     for _ in 0..5 {
