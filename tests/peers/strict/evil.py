@@ -284,7 +284,8 @@ def forged(call, block=0):
 
 RPC_ERROR = 0x2144CA19
 
-# M3: padding and lengths.
+# M3: padding and lengths. Without a fault it would be believed.
+instead("M3-control", lambda call: call.seal(forged(call)))
 for padding in (0, 8, 1040, 1132):
     instead(
         f"M3-padding-{padding}",

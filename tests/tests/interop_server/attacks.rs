@@ -35,8 +35,8 @@ fn exactly<E: PartialEq + 'static>(wanted: E) -> Expected<E> {
 }
 
 macro_rules! like {
-    ($pattern:pat) => {
-        Box::new(|got| matches!(got, $pattern))
+    ($pattern:pat $(if $guard:expr)?) => {
+        Box::new(|got| matches!(got, $pattern $(if $guard)?))
     };
 }
 
@@ -194,6 +194,22 @@ fn refuse_all(prefixes: &[&str]) {
 }
 
 #[test]
+fn the_server_may_be_hostile_from_its_start() {
+    let Some(mut server) = Strict::start_with("named", &["--evil", "H2-9"]) else {
+        return;
+    };
+    run(async {
+        let config = server.config(Line::INTERMEDIATE);
+        let failed = mtproto_tokio::connect(server.addr, config, Start::NewKey).await;
+        let error = failed.unwrap_err().error;
+        let expected = connection::Error::Handshake(Handshake::Pq(FactorError::Square));
+        assert_eq!(*protocol_error("H2-9", &error), expected);
+        assert_eq!(server.relent(), 1);
+    });
+    server.stop_content();
+}
+
+#[test]
 fn h1_h2_encrypted_answers_and_products_that_cannot_be() {
     refuse_all(&["H1", "H2"]);
 }
@@ -245,6 +261,10 @@ fn rpc(code: i32, text: &'static str) -> Outcome {
 fn outcome(case: &str) -> Outcome {
     use Outcome::{Answers, Closes, Ends, Fails};
     match case {
+        // No attack, so that the others are refused for nothing but their fault.
+        "M3-control" => {
+            Fails(like!(Error::Rpc(e) if e.code == 500 && e.message.starts_with("FORGED")))
+        }
         bad if bad.starts_with("M1-") || bad.starts_with("M3-") => {
             misbehaved(PeerMisbehaved::BadPacket)
         }
