@@ -20,8 +20,8 @@ use crate::ids::MsgId;
 use crate::rng::Rng;
 use crate::session::incoming::{Context, Message, constructor, inflate, parse};
 use crate::session::msg_id::{MsgIds, Parity};
-use crate::session::pending::Sent;
-use crate::session::{Acks, Event, Former, SeqNo, Session, Side, random_id};
+use crate::session::pending::{Request, Sent};
+use crate::session::{Acks, Event, Former, SeqNo, Session, Side, is_service_call, random_id};
 use crate::time::Time;
 
 /// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
@@ -282,6 +282,11 @@ impl Session {
             }
             return;
         };
+        // A call of the API is answered by `rpc_result` only.
+        let is_service = |request: &Request| is_service_call(request.body.constructor());
+        if !client.pending.get(id).is_some_and(is_service) {
+            return count(&mut self.stats.unknown_answers);
+        }
         client.refusals = 0;
         client.pending.take(id);
         self.events.push_back(Event::Response { id, body });

@@ -138,3 +138,14 @@ fn only_packets_of_requests_that_want_it_ask_for_quick_acks() {
     rogue.call(b"call one");
     assert!(!rogue.hear_one().quick_ack);
 }
+
+#[test]
+fn a_pong_does_not_answer_a_call_of_the_api() {
+    let mut rogue = settled(710);
+    let id = rogue.call(b"the call");
+    let req = rogue.hear_one().msg_id;
+    rogue.say(Said::Pong { req, ping_id: 1 });
+    assert_eq!(rogue.news(), []);
+    rogue.say(Said::result(req, b"answered"));
+    assert_eq!(rogue.news(), [response(id, b"answered")]);
+}
