@@ -515,6 +515,8 @@ impl ClientConnection {
         if let Some(error) = self.drain_session() {
             self.fail(error);
         }
+        // It may have been the last one that waited for its answer.
+        self.switch_if_ready(now);
     }
 
     /// Closes in good order: no new requests are taken, what waits is still written. Write until
