@@ -271,8 +271,6 @@ fn outcome(case: &str) -> Outcome {
         "M4-key" => misbehaved(PeerMisbehaved::BadPacket),
         "M4-session" | "M4-session-0" => misbehaved(PeerMisbehaved::ForeignSession),
         "M4-plain" => misbehaved(PeerMisbehaved::PlainPacket),
-        // The server's word is taken for the answer, and is none.
-        "M8-pong" => Fails(like!(Error::Answer { .. })),
         "M6-gzip-in-result" => Fails(like!(Error::BadAnswer | Error::Answer { .. })),
         "M7-result" => Fails(like!(Error::BadAnswer)),
         "M9-error-utf-8" => Fails(like!(Error::Rpc(mtproto_proto::RpcError { code: 500, .. }))),
