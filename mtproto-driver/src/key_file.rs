@@ -22,7 +22,7 @@ const MAX_SIZE: u64 = 64 * 1024;
 /// A file for one key, locked until this is dropped.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn example(key: &mtproto_driver::KeyState) -> Result<(), Box<dyn std::error::Error>> {
 /// use mtproto_driver::{KeyFile, Start};
 ///
 /// let file = KeyFile::open("account.key")?;
@@ -31,8 +31,7 @@ const MAX_SIZE: u64 = 64 * 1024;
 ///     None => Start::NewKey,
 /// };
 /// // … connect, and when done:
-/// # let key: mtproto_driver::KeyState = unimplemented!();
-/// file.save(&key)?;
+/// file.save(key)?;
 /// # Ok(())
 /// # }
 /// ```

@@ -14,7 +14,6 @@ use crate::crypto::AuthKey;
 use crate::handshake::Complete;
 use crate::handshake::bind::open_bind_message;
 use crate::ids::{AuthKeyId, MsgId, SessionId};
-use crate::rng::Rng;
 use crate::server::ServerConfig;
 use crate::session::floor_of;
 use crate::time::Time;
@@ -224,7 +223,7 @@ impl Keys {
     }
 
     /// The id of an unencrypted reply.
-    pub(super) fn plain_msg_id(&mut self, now: Time, _rng: &mut Rng) -> MsgId {
+    pub(super) fn plain_msg_id(&mut self, now: Time) -> MsgId {
         let id = (floor_of(now) | 1).max(self.last_plain_id.saturating_add(4));
         self.last_plain_id = id;
         MsgId(id)

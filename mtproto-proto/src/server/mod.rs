@@ -55,6 +55,8 @@ enum TimerOf {
 /// Many streams, the keys and sessions that they share. It does no I/O of its own.
 pub struct Server {
     config: Arc<ServerConfig>,
+    /// Made once: the private keys are not copied for each step of each client.
+    handshake: handshake::server::Config,
     rng: Rng,
     keys: Keys,
     registry: Registry,
@@ -75,6 +77,7 @@ impl Server {
     pub fn new(config: Arc<ServerConfig>, mut rng: Rng, now: Time) -> Self {
         let salt_secret = rng.array();
         Server {
+            handshake: config.handshake(),
             keys: Keys::new(&config),
             registry: Registry::new(&config, salt_secret),
             config,
@@ -229,10 +232,10 @@ impl Server {
             .filter(|handshake| now < handshake.deadline())
             .or_else(|| self.take_half_open(packet))
             .unwrap_or_else(|| ServerHandshake::new(now));
-        let msg_id = self.keys.plain_msg_id(now, &mut self.rng);
+        let msg_id = self.keys.plain_msg_id(now);
         let keys = &self.keys;
         let (handshake, reply) = handshake.handle(
-            &self.config.handshake(),
+            &self.handshake,
             now,
             packet,
             msg_id,
@@ -582,7 +585,7 @@ impl Server {
             return false;
         };
         let done = entry.session.respond(msg_id, body);
-        self.after_queueing(now, key, session);
+        self.after_queueing(key, session);
         done
     }
 
@@ -611,13 +614,12 @@ impl Server {
             return false;
         }
         let done = entry.session.push(body);
-        self.after_queueing(now, auth_key_id, session);
+        self.after_queueing(auth_key_id, session);
         done
     }
 
     /// Something may wait for the session's stream; a client that does not read is closed.
-    fn after_queueing(&mut self, now: Time, key: AuthKeyId, session: SessionId) {
-        let _ = now;
+    fn after_queueing(&mut self, key: AuthKeyId, session: SessionId) {
         let Some(entry) = self.registry.get_mut(key, session) else {
             return;
         };

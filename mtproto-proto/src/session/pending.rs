@@ -143,7 +143,9 @@ impl Pending {
         if got < 4 || !got.is_multiple_of(4) {
             return Err(SendError::Unaligned { got });
         }
-        if self.requests.len() >= config.max_requests {
+        // The one that binds a key is ours: what the application has waiting must not keep it out.
+        let counts = matches!(body, Body::Ready(_));
+        if counts && self.requests.len() >= config.max_requests {
             return Err(SendError::TooMany {
                 max: config.max_requests,
             });

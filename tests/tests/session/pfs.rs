@@ -55,6 +55,18 @@ fn a_temporary_key_is_made_and_bound_and_calls_travel_under_it() {
 }
 
 #[test]
+fn a_key_is_bound_however_many_calls_wait_for_it() {
+    let mut config = with_pfs(86_400);
+    config.session.max_requests = 2;
+    let mut both = Both::new(config, server_config(), 1410);
+    let calls = [both.call(b"call one"), both.call(b"call two")];
+    for (id, body) in calls.into_iter().zip([b"call one", b"call two"]) {
+        assert_eq!(both.end_of(id, secs(10)), response(id, body));
+    }
+    assert_eq!(both.bindings.len(), 1);
+}
+
+#[test]
 fn only_the_permanent_key_is_given_to_be_stored() {
     let mut both = connected(1402, 86_400);
     both.run(secs(3_600));
