@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use mtproto_proto::crypto::dh::{Exponent, Group, generates_subgroup};
+use hmac::{Hmac, KeyInit, Mac};
+use mtproto_proto::crypto::dh::{Exponent, Group, KNOWN_PRIME, generates_subgroup};
 use mtproto_proto::crypto::rsa::{self, RsaPublicKey};
 use mtproto_proto::crypto::{
     AesKeyIv, AuthKey, Ctr, Direction, aes_key_iv, factor, ige_decrypt, ige_encrypt, kdf, msg_key,
-    tmp_aes, v1,
+    srp, tmp_aes, v1,
 };
 use mtproto_proto::handshake::{
     BindInner, OpenedBind, PlainMessage, bind_message, open_bind_message,
@@ -78,6 +79,12 @@ vectors! {
     "rsa_pad.grammers" => rsa_pad_grammers,
     "pq.factor" => pq_factor,
     "bind.encrypted_message" => bind_encrypted_message,
+    "srp.gotd" => srp_gotd,
+    "srp.gotd_new_hash" => srp_gotd_new_hash,
+    "srp.mtcute" => srp_mtcute,
+    "srp.grammers" => srp_grammers,
+    "pbkdf2.mtcute" => pbkdf2_mtcute,
+    "hmac256.mtcute" => hmac256_mtcute,
 }
 
 /// Families of vectors that this file answers for, as a whole.
@@ -99,10 +106,13 @@ const OURS: &[&str] = &[
     "rsa_pad",
     "pq",
     "bind",
+    "srp",
+    "pbkdf2",
+    "hmac256",
 ];
 
 /// Families whose code is not written, so their tests cannot be.
-const DEFERRED: &[&str] = &["srp", "pbkdf2", "hmac256", "mtproxy", "faketls", "cdn"];
+const DEFERRED: &[&str] = &["mtproxy", "faketls", "cdn"];
 
 /// Families that other suites answer for.
 const ELSEWHERE: &[&str] = &["obf2", "full", "transport", "abridged", "padded", "tl"];
@@ -709,6 +719,72 @@ fn bind_encrypted_message(v: &Value) {
         );
     }
     assert!(open_bind_message(&perm, &[&wire[..], &[0; 16]].concat()).is_err());
+}
+
+// The password of two-factor authentication.
+
+fn srp_params(input: &Value, salt1: &str) -> srp::Params {
+    let prime = match input["p"].as_str().unwrap() {
+        "dh.known_good_prime" => KNOWN_PRIME.to_owned(),
+        hex => hex.to_owned(),
+    };
+    let (salt1, salt2) = (bytes(&input[salt1]), bytes(&input["salt2"]));
+    let g = i32::try_from(input["g"].as_i64().unwrap()).unwrap();
+    srp::Params::check(&salt1, &salt2, g, &bytes(&prime.into()), &[], &mut rng()).unwrap()
+}
+
+fn srp_proof(v: &Value) -> srp::PasswordHash {
+    let input = &v["inputs"];
+    let params = srp_params(input, "salt1");
+    let password = match input["password"].as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => bytes(&input["password_bytes"]),
+    };
+    let hash = params.hash(&password);
+    let secret = Exponent::from_bytes(&array(&input["a"]));
+    let proof = params
+        .prove(&hash, &bytes(&input["srp_B"]), &secret)
+        .unwrap();
+    let expected = &v["expected"];
+    assert_eq!(proof.a[..], bytes(&expected["A"]));
+    assert_eq!(proof.m1[..], bytes(&expected["M1"]));
+    hash
+}
+
+fn srp_gotd(v: &Value) {
+    srp_proof(v);
+}
+
+fn srp_grammers(v: &Value) {
+    srp_proof(v);
+}
+
+fn srp_mtcute(v: &Value) {
+    let hash = srp_proof(v);
+    assert_eq!(hash.as_bytes()[..], bytes(&v["expected"]["x_PH2"]));
+}
+
+fn srp_gotd_new_hash(v: &Value) {
+    let input = &v["inputs"];
+    let params = srp_params(input, "salt1_with_32_random");
+    let hash = params.hash(input["password"].as_str().unwrap().as_bytes());
+    assert_eq!(params.verifier(&hash)[..], bytes(&v["expected"]));
+}
+
+fn pbkdf2_mtcute(v: &Value) {
+    let input = &v["inputs"];
+    let text = |name: &str| input[name].as_str().unwrap().as_bytes().to_vec();
+    let rounds = u32::try_from(input["iterations"].as_u64().unwrap()).unwrap();
+    let key = srp::pbkdf2(&text("password"), &text("salt"), rounds);
+    assert_eq!(key[..], bytes(&v["expected"]));
+}
+
+/// The crate that PBKDF2 stands on.
+fn hmac256_mtcute(v: &Value) {
+    let input = &v["inputs"];
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&bytes(&input["key"])).unwrap();
+    mac.update(input["data_utf8"].as_str().unwrap().as_bytes());
+    assert_eq!(mac.finalize().into_bytes()[..], bytes(&v["expected"]));
 }
 
 // Reading the file.

@@ -41,7 +41,7 @@ const ROUNDS: usize = 32;
 const MARGIN: U2048 = U2048::ONE.shl_vartime(2048 - 64);
 
 type Params = FixedMontyParams<{ U2048::LIMBS }>;
-type Number = FixedMontyForm<{ U2048::LIMBS }>;
+pub(super) type Number = FixedMontyForm<{ U2048::LIMBS }>;
 
 /// What is wrong with the other side's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,13 +204,17 @@ impl Group {
     }
 
     fn power(&self, base: &U2048, exponent: &Exponent) -> Zeroizing<[u8; SIZE]> {
-        let base = base.rem(self.params.modulus().as_nz_ref());
-        let mut number = Number::new(&base, &self.params).pow(&exponent.0);
+        let mut number = self.number(base).pow(&exponent.0);
         let mut value = number.retrieve();
         number.zeroize();
         let bytes = Zeroizing::new(to_bytes(&value));
         value.zeroize();
         bytes
+    }
+
+    /// A number modulo the prime, to be computed with.
+    pub(super) fn number(&self, value: &U2048) -> Number {
+        Number::new(&value.rem(self.params.modulus().as_nz_ref()), &self.params)
     }
 }
 
@@ -255,6 +259,11 @@ impl Exponent {
     /// An exponent from its bytes, big endian.
     pub fn from_bytes(bytes: &[u8; SIZE]) -> Self {
         Exponent(U2048::from_be_slice(bytes))
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn number(&self) -> &U2048 {
+        &self.0
     }
 }
 

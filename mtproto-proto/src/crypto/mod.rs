@@ -1,6 +1,7 @@
 //! Cryptography: pure functions over bytes.
 //!
-//! Does: AES in the two modes the protocol uses, key derivation, RSA, Diffie–Hellman, factoring.
+//! Does: AES in the two modes the protocol uses, key derivation, RSA, Diffie–Hellman, factoring,
+//! and with feature `client` the proof of a password.
 //! In and out: bytes, keys, an [`Rng`](crate::Rng) where something must be random.
 //! Must not know: messages, sessions, time, policy; it holds no state between calls.
 //! Spec: "Mobile Protocol: Detailed Description", "Creating an Authorization Key".
@@ -14,6 +15,8 @@ mod hash;
 pub mod kdf;
 pub mod rsa;
 mod rsa_pad;
+#[cfg(feature = "client")]
+pub mod srp;
 
 pub use aes::{AesKeyIv, Ctr, UnalignedLength, ige_decrypt, ige_encrypt};
 pub use auth_key::AuthKey;

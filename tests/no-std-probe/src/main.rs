@@ -1,4 +1,5 @@
-//! The core and the schema without std: a client and a server meet, and agree on a framing.
+//! The core and the schema without std: a client and a server meet, and agree on a framing; an
+//! account is stored and read, and a password is proved.
 //!
 //! Exits with 0 if they do. What it uses of the operating system is in `platform`.
 
@@ -13,9 +14,12 @@ use autocfg as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use mtproto_proto::client::{Account, Snapshot};
 use mtproto_proto::connection::{
     ClientConfig, ClientConnection, KeyState, ServerConnection, Start,
 };
+use mtproto_proto::crypto::dh::{Exponent, Group};
+use mtproto_proto::crypto::srp::{Challenge, Params};
 use mtproto_proto::server::{Event, Server, ServerConfig};
 use mtproto_proto::session::SendOptions;
 use mtproto_proto::{DcId, Machine, Rng, Time};
@@ -66,6 +70,22 @@ fn run() -> Option<()> {
     None
 }
 
+/// What feature `client` adds below the machines.
+fn client() -> Option<()> {
+    let mut snapshot = Snapshot::new();
+    snapshot.apply(Snapshot::account_change(&Account::new(DC)));
+    let text = snapshot.to_text().ok()?;
+    (Snapshot::from_text(&text).ok()? == snapshot).then_some(())?;
+
+    let mut rng = Rng::from_seed([3; 32]);
+    let params = Params::new(b"salt", b"salt", Group::known(3).ok()?);
+    let hash = params.hash(b"password");
+    let challenge = Challenge::new(params.clone(), &params.verifier(&hash), &mut rng)?;
+    let secret = Exponent::random(&mut rng);
+    let proof = params.prove(&hash, challenge.srp_b(), &secret).ok()?;
+    challenge.accepts(&proof.a, &proof.m1).then_some(())
+}
+
 /// What a program needs of the system, with the C library's names.
 mod platform {
     use core::alloc::{GlobalAlloc, Layout};
@@ -111,7 +131,7 @@ mod platform {
 
     #[unsafe(no_mangle)]
     extern "C" fn main() -> i32 {
-        match super::run() {
+        match super::run().and_then(|()| super::client()) {
             Some(()) => 0,
             None => 1,
         }
