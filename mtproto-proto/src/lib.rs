@@ -104,6 +104,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod connection;
 pub mod crypto;
 pub mod error;

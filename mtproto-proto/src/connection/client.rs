@@ -101,21 +101,7 @@ impl ClientConnection {
         mut rng: Rng,
         now: Time,
     ) -> Result<Self, ConfigError> {
-        const PFS_MIN: u64 = 60;
-        const PFS_MAX: u64 = 86_400;
-
-        if let Some(lifetime) = config.pfs
-            && !(PFS_MIN..=PFS_MAX).contains(&lifetime.as_secs())
-        {
-            let got = lifetime.as_secs();
-            return Err(ConfigError::PfsLifetime {
-                got,
-                min: PFS_MIN,
-                max: PFS_MAX,
-            });
-        }
-        let codec = Codec::client(config.framing, config.obfuscation.clone(), &mut rng)
-            .map_err(ConfigError::Transport)?;
+        let codec = config.check_transport(&mut rng)?;
         let rest = match start {
             Start::NewKey => Suspended::default(),
             Start::Key(state) => Suspended {
@@ -132,10 +118,7 @@ impl ClientConnection {
                 config: config.dc,
             });
         }
-        let needs_handshake = rest.perm.is_none() || config.pfs.is_some();
-        if needs_handshake && config.public_keys.is_empty() {
-            return Err(ConfigError::NoPublicKey);
-        }
+        config.check_keys(rest.perm.is_none())?;
         let mut connection = ClientConnection {
             config,
             rng,
@@ -519,6 +502,61 @@ impl ClientConnection {
         self.switch_if_ready(now);
     }
 
+    /// Ends a request without an event; what is known of its fate, if it was one.
+    #[cfg(feature = "client")]
+    pub(crate) fn withdraw(&mut self, now: Time, id: RequestId) -> Option<Fate> {
+        let now = self.forward(now);
+        let fate = match &mut self.session {
+            Some(session) => session.withdraw(id),
+            None => self.waiting.take(id).map(|request| request.fate()),
+        };
+        // It may have been the last one that waited for its answer.
+        self.switch_if_ready(now);
+        fate
+    }
+
+    /// Asks at once whether the server is there: after a sleep, or because the user waits.
+    pub fn check(&mut self, now: Time) {
+        let now = self.forward(now);
+        if self.error.is_none()
+            && let Some(session) = &mut self.session
+        {
+            session.probe(now, self.config.handshake_timeout);
+        }
+    }
+
+    /// Gives the temporary key up, because the server says that it is not bound, and makes another
+    /// one. What was sent under it goes on under the next.
+    #[cfg(feature = "client")]
+    pub(crate) fn renew_temporary_key(&mut self, now: Time) {
+        let now = self.forward(now);
+        let usable = self.error.is_none() && !self.closing && self.binding.is_none();
+        if self.config.pfs.is_some() && usable && self.handshake.is_none() && self.temp.is_some() {
+            self.drop_session();
+            self.temp = None;
+            self.switch = None;
+            self.renew_at = None;
+            self.start_handshake(now, Purpose::Temporary);
+        }
+    }
+
+    /// Why the stream has to end, if it has to.
+    #[cfg(feature = "client")]
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Whether `poll_transmit` has something to give.
+    #[cfg(feature = "client")]
+    pub(crate) fn wants_to_transmit(&self) -> bool {
+        self.error.is_none()
+            && (self
+                .handshake
+                .as_ref()
+                .is_some_and(|running| running.unsent)
+                || self.session.as_ref().is_some_and(Session::wants_to_send))
+    }
+
     /// Closes in good order: no new requests are taken, what waits is still written. Write until
     /// [`ClientConnection::is_drained`], then close the stream.
     pub fn close(&mut self) {
@@ -597,7 +635,7 @@ impl ClientConnection {
         self.error.get_or_insert(error).clone()
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn alive(&self) -> Result<(), Error> {
         self.error.clone().map_or(Ok(()), Err)
     }
 
@@ -633,7 +671,7 @@ impl Machine for ClientConnection {
 
     fn handle_input(&mut self, now: Time, bytes: &[u8]) -> Result<(), Error> {
         let now = self.forward(now);
-        self.check()?;
+        self.alive()?;
         self.codec.feed(bytes);
         loop {
             let handled = match self.codec.next_frame() {
@@ -649,7 +687,7 @@ impl Machine for ClientConnection {
 
     fn handle_eof(&mut self, now: Time) -> Result<(), Error> {
         let _ = self.forward(now);
-        self.check()?;
+        self.alive()?;
         Err(self.fail(if self.closing {
             Error::Closed
         } else {
@@ -659,7 +697,7 @@ impl Machine for ClientConnection {
 
     fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
         let now = self.forward(now);
-        self.check()?;
+        self.alive()?;
         self.handle_deadlines(now).map_err(|error| self.fail(error))
     }
 

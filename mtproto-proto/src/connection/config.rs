@@ -12,8 +12,9 @@ use core::time::Duration;
 use crate::connection::InitParams;
 use crate::crypto::RsaPublicKey;
 use crate::ids::DcId;
+use crate::rng::Rng;
 use crate::session;
-use crate::transport::{self, Framing, Obfuscation};
+use crate::transport::{self, Codec, Framing, Obfuscation};
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -56,6 +57,41 @@ impl ClientConfig {
     }
 }
 
+impl ClientConfig {
+    /// The transport's beginning, if the configuration does not contradict itself.
+    pub(super) fn check_transport(&self, rng: &mut Rng) -> Result<Codec, ConfigError> {
+        const PFS_MIN: u64 = 60;
+        const PFS_MAX: u64 = 86_400;
+
+        if let Some(lifetime) = self.pfs
+            && !(PFS_MIN..=PFS_MAX).contains(&lifetime.as_secs())
+        {
+            let got = lifetime.as_secs();
+            return Err(ConfigError::PfsLifetime {
+                got,
+                min: PFS_MIN,
+                max: PFS_MAX,
+            });
+        }
+        Codec::client(self.framing, self.obfuscation.clone(), rng).map_err(ConfigError::Transport)
+    }
+
+    /// Whether there are public keys if a key has to be made.
+    pub(super) fn check_keys(&self, makes_key: bool) -> Result<(), ConfigError> {
+        if (makes_key || self.pfs.is_some()) && self.public_keys.is_empty() {
+            return Err(ConfigError::NoPublicKey);
+        }
+        Ok(())
+    }
+
+    /// Both.
+    #[cfg(feature = "client")]
+    pub(crate) fn check(&self, makes_key: bool, rng: &mut Rng) -> Result<(), ConfigError> {
+        self.check_transport(rng)?;
+        self.check_keys(makes_key)
+    }
+}
+
 /// Why a connection cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,6 +106,12 @@ pub enum ConfigError {
         key: DcId,
         /// The configuration's.
         config: DcId,
+    },
+    /// What was stored belongs to the other kind of servers: test instead of production, or the
+    /// reverse.
+    OtherServers {
+        /// What was stored is of test servers.
+        stored_test: bool,
     },
     /// The lifetime of temporary keys is out of range.
     PfsLifetime {
@@ -93,6 +135,17 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "the key belongs to DC {key}, the connection goes to DC {config}"
+                )
+            }
+            Self::OtherServers { stored_test } => {
+                let (stored, config) = if *stored_test {
+                    ("test", "production")
+                } else {
+                    ("production", "test")
+                };
+                write!(
+                    f,
+                    "the stored account is of {stored} servers, the configuration of {config} servers"
                 )
             }
             Self::PfsLifetime { got, min, max } => {

@@ -70,7 +70,7 @@ pub struct Call<F> {
 }
 
 impl<F: Function> Call<F> {
-    pub(super) fn new(id: RequestId) -> Self {
+    pub(crate) fn new(id: RequestId) -> Self {
         Call {
             id,
             function: PhantomData,

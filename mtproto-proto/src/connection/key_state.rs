@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 use crate::connection::client::Running;
 use crate::crypto::AuthKey;
 use crate::crypto::dh::PrimeHash;
+#[cfg(feature = "client")]
+use crate::error::Fate;
 use crate::error::RequestError;
 use crate::handshake::Complete;
 use crate::ids::{AuthKeyId, DcId, RequestId};
@@ -272,6 +274,35 @@ impl Suspended {
     /// The permanent key, if there is one.
     pub fn key_state(&self) -> Option<&KeyState> {
         self.perm.as_ref()
+    }
+
+    /// Ends a request; what is known of its fate, if it was one. The server is told over the next
+    /// stream that its answer is not wanted.
+    #[cfg(feature = "client")]
+    pub(crate) fn cancel(&mut self, id: RequestId) -> Option<Fate> {
+        match &mut self.session {
+            Some(session) => session.withdraw(id),
+            None => self.waiting.take(id).map(|request| request.fate()),
+        }
+    }
+
+    /// What is worth keeping when nothing waits and no stream follows soon: a temporary key.
+    #[cfg(feature = "client")]
+    pub(crate) fn without_session(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.session = None;
+        self.handshake = None;
+        self.temp.is_some().then_some(self)
+    }
+
+    /// What waits, for another key.
+    #[cfg(feature = "client")]
+    pub(crate) fn without_key(self: Box<Self>) -> Box<Self> {
+        let waiting = self.session.map_or(self.waiting, Session::into_pending);
+        Box::new(Suspended {
+            waiting,
+            good_primes: self.good_primes,
+            ..Suspended::default()
+        })
     }
 
     /// Requests that wait, and how each ends if there is no further stream.

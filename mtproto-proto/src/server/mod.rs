@@ -577,7 +577,7 @@ impl Server {
     /// Answers a call with its boxed result. `false` if nobody waits for it any more, or it is
     /// longer than a client takes.
     pub fn respond(&mut self, now: Time, id: IncomingId, body: Bytes) -> bool {
-        let now = self.forward(now);
+        self.forward(now);
         let Some((key, session, msg_id)) = self.registry.take_call(id) else {
             return false;
         };
@@ -606,7 +606,7 @@ impl Server {
         session: SessionId,
         body: Bytes,
     ) -> bool {
-        let now = self.forward(now);
+        self.forward(now);
         let Some(entry) = self.registry.get_mut(auth_key_id, session) else {
             return false;
         };
@@ -719,6 +719,11 @@ impl Server {
     /// All sessions, by key and id; those without a stream too.
     pub fn sessions(&self) -> impl Iterator<Item = (AuthKeyId, SessionId)> + '_ {
         self.registry.ids()
+    }
+
+    /// The stream that a session speaks through now; `None` without one.
+    pub fn stream_of(&self, auth_key_id: AuthKeyId, session: SessionId) -> Option<ConnId> {
+        self.registry.stream_of(auth_key_id, session)
     }
 
     /// How many streams are open.

@@ -65,6 +65,10 @@ impl Registry {
         self.sessions.get_mut(&(key, session))
     }
 
+    pub(super) fn stream_of(&self, key: AuthKeyId, session: SessionId) -> Option<ConnId> {
+        self.sessions.get(&(key, session))?.conn
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = (AuthKeyId, SessionId)> + '_ {
         self.sessions.keys().copied()
     }

@@ -465,17 +465,21 @@ impl Session {
     }
 
     fn give_up(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
+        if let Some(fate) = self.withdraw(id) {
+            self.events.push_back(Event::Failed {
+                id,
+                error: error(fate),
+            });
+        }
+    }
+
+    /// Ends a request without an event; what is known of its fate.
+    pub(crate) fn withdraw(&mut self, id: RequestId) -> Option<Fate> {
         let Side::Client(client) = &mut self.side else {
-            return;
+            return None;
         };
-        let Some(request) = client.pending.take(id) else {
-            return;
-        };
+        let request = client.pending.take(id)?;
         let fate = request.fate();
-        self.events.push_back(Event::Failed {
-            id,
-            error: error(fate),
-        });
         if let Stage::Written(req_msg_id) = request.stage
             && !is_service_call(request.body.constructor())
         {
@@ -484,6 +488,7 @@ impl Session {
             };
             self.notify_service(Parity::Client, &drop_answer);
         }
+        Some(fate)
     }
 
     fn incoming_direction(&self) -> Direction {
