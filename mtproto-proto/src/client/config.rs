@@ -1,0 +1,213 @@
+//! How a client behaves, and how one call is sent.
+//!
+//! Does: values with defaults; what contradicts itself.
+//! In and out: plain values.
+//! Must not know: how they are used.
+//! Spec: "Calling methods"; the numbers that are TDLib's say so.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use mtproto_schema::LAYER;
+
+use crate::client::{DcTable, public_keys, updates};
+use crate::connection::InitParams;
+use crate::crypto::RsaPublicKey;
+use crate::ids::DcId;
+use crate::session;
+use crate::transport::{Framing, Obfuscation};
+
+/// The DC that an account without a stored one begins with, as TDLib's does.
+const FIRST_DC: DcId = DcId(2);
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The application's id, from my.telegram.org. Also in `init`.
+    pub api_id: i32,
+    /// The application's secret.
+    pub api_hash: String,
+    /// What to say of the application.
+    pub init: InitParams,
+    /// Where DCs are; what is stored with the account is merged over it.
+    pub dcs: DcTable,
+    /// The servers' RSA keys.
+    pub public_keys: Vec<RsaPublicKey>,
+    /// Test servers: DC ids are plus 10,000 in the handshake and in the obfuscation. No.
+    pub test_mode: bool,
+    /// Where an account without a stored DC begins: 2.
+    pub first_dc: DcId,
+    /// How packets are delimited. [`Framing::Intermediate`].
+    pub framing: Framing,
+    /// Hides the framing; the DC's id is filled in for each stream. None.
+    pub obfuscation: Option<Obfuscation>,
+    /// Lifetime of temporary keys, between 1 minute and 24 hours. None.
+    pub pfs: Option<Duration>,
+    /// IPv6 addresses are tried first: no.
+    pub prefer_ipv6: bool,
+    /// What happens on FLOOD_WAIT and its relatives.
+    pub flood: FloodPolicy,
+    /// How often a call is repeated after errors of the server (500 and the like): 5. The
+    /// session's `max_retries` counts refusals of the protocol.
+    pub max_retries: u8,
+    /// Updates: timers and bounds.
+    pub updates: updates::Config,
+    /// The sessions: timers and bounds. `max_requests` is set by [`Limits::calls`].
+    pub session: session::Config,
+    /// How long a handshake may take on one stream, and how long a stored key may go unanswered:
+    /// 10 s.
+    pub handshake_timeout: Duration,
+    /// How long opening a stream may take: 10 s.
+    pub connect_timeout: Duration,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Bounds of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Calls that may wait at once: 16,384.
+    pub calls: usize,
+    /// Peers that are remembered; the one not seen for longest goes first: 10,000.
+    pub peers: usize,
+    /// A stream that nothing keeps is closed after so long without calls: 5 min. TDLib's number.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 16_384,
+            peers: 10_000,
+            idle: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Config {
+    /// Telegram's production servers, with their keys.
+    pub fn production(api_id: i32, api_hash: impl Into<String>) -> Self {
+        Config::new(
+            api_id,
+            api_hash,
+            DcTable::production(),
+            public_keys::production(),
+        )
+    }
+
+    /// Telegram's test servers, with their keys.
+    pub fn test(api_id: i32, api_hash: impl Into<String>) -> Self {
+        let mut config = Config::new(api_id, api_hash, DcTable::test(), public_keys::test());
+        config.test_mode = true;
+        config
+    }
+
+    /// Servers of one's own.
+    pub fn new(
+        api_id: i32,
+        api_hash: impl Into<String>,
+        dcs: DcTable,
+        public_keys: Vec<RsaPublicKey>,
+    ) -> Self {
+        Config {
+            api_id,
+            api_hash: api_hash.into(),
+            init: InitParams::new(api_id, LAYER),
+            dcs,
+            public_keys,
+            test_mode: false,
+            first_dc: FIRST_DC,
+            framing: Framing::Intermediate,
+            obfuscation: None,
+            pfs: None,
+            prefer_ipv6: false,
+            flood: FloodPolicy::default(),
+            max_retries: 5,
+            updates: updates::Config::default(),
+            session: session::Config::default(),
+            handshake_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What happens when the server wants a pause (FLOOD_WAIT_X, SLOWMODE_WAIT_X, ..).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FloodPolicy {
+    /// The call fails with the server's error.
+    Fail,
+    /// The call waits and is sent again while all its pauses sum up to at most this and end before
+    /// its deadline; else it fails at once with the server's error. The default: 60 s, TDLib's
+    /// number.
+    WaitUpTo(Duration),
+}
+
+impl Default for FloodPolicy {
+    fn default() -> Self {
+        FloodPolicy::WaitUpTo(Duration::from_secs(60))
+    }
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// The account's main DC.
+    #[default]
+    Main,
+    /// This DC, with the account's authorization exported there if the account is signed in.
+    Dc(DcId),
+    /// The stream for files of this DC, apart from the main one.
+    Media(DcId),
+}
+
+/// How one call is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Where to.
+    pub route: Route,
+    /// Over everything: connecting, migrating, pauses. None: the session's `request_timeout`.
+    pub deadline: Option<Duration>,
+    /// May be executed twice without harm.
+    pub idempotent: bool,
+    /// Overrides the configuration's.
+    pub flood: Option<FloodPolicy>,
+    /// Overrides the configuration's.
+    pub max_retries: Option<u8>,
+}
+
+impl CallOptions {
+    /// Where to.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
+    /// Ends the call after this time.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The call may be executed twice without harm.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// What happens when the server wants a pause.
+    #[must_use]
+    pub fn flood(mut self, policy: FloodPolicy) -> Self {
+        self.flood = Some(policy);
+        self
+    }
+}

@@ -1,0 +1,191 @@
+//! What the client wants done, and what it tells.
+//!
+//! Does: [`Action`] for the driver, [`Event`] for the application, reasons.
+//! In and out: plain values.
+//! Must not know: when they come about.
+//! Spec: "Handling API errors".
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::client::Change;
+use crate::connection;
+use crate::error::RequestError;
+use crate::ids::{ConnId, DcId, RequestId};
+
+/// What the driver is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Open a stream; report [`Client::handle_connected`](super::Client::handle_connected) or
+    /// [`Client::handle_connect_failed`](super::Client::handle_connect_failed).
+    Connect {
+        /// The stream's name, never used before.
+        conn: ConnId,
+        /// Whose it is.
+        dc: DcId,
+        /// Where to.
+        target: Target,
+    },
+    /// There is output for this stream: call
+    /// [`Client::poll_transmit`](super::Client::poll_transmit) until it says `false`.
+    Transmit {
+        /// The stream.
+        conn: ConnId,
+    },
+    /// Write what `poll_transmit` still gives (a second at most), then close it; also aborts an
+    /// attempt to connect. No `handle_closed` is expected.
+    Close {
+        /// The stream.
+        conn: ConnId,
+    },
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// TCP.
+    Tcp(SocketAddr),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The answer to a call.
+    Response {
+        /// As given by [`Client::send`](super::Client::send).
+        id: RequestId,
+        /// The boxed result.
+        body: Bytes,
+    },
+    /// A call ended without one.
+    Failed {
+        /// As given by [`Client::send`](super::Client::send).
+        id: RequestId,
+        /// Why.
+        error: CallError,
+    },
+    /// The server wants a pause; the call is sent again after it, as the policy says.
+    FloodWait {
+        /// As given by [`Client::send`](super::Client::send).
+        id: RequestId,
+        /// The pause.
+        wait: Duration,
+    },
+    /// The server has proved to be a DC with our key.
+    Connected {
+        /// Which DC.
+        dc: DcId,
+        /// A stream for files.
+        media: bool,
+    },
+    /// A stream to a DC ended, or could not be opened; another follows if one is needed.
+    Disconnected {
+        /// Which DC.
+        dc: DcId,
+        /// A stream for files.
+        media: bool,
+        /// Why.
+        reason: Disconnected,
+    },
+    /// An account is signed in on this DC, which is the main one.
+    SignedIn {
+        /// Who.
+        user_id: i64,
+        /// Where.
+        dc: DcId,
+    },
+    /// The account is no longer signed in here; calls that waited fail with
+    /// [`CallError::SignedOut`].
+    SignedOut(SignedOut),
+    /// The main DC is another one.
+    MainDcChanged {
+        /// Which.
+        dc: DcId,
+    },
+    /// Store this.
+    Changed(Change),
+}
+
+/// Why a call ended without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// As for one connection: an error of the server, a deadline, …
+    Request(RequestError),
+    /// The account was signed out.
+    SignedOut(SignedOut),
+    /// The table has no usable address of this DC.
+    UnknownDc(DcId),
+}
+
+impl From<RequestError> for CallError {
+    fn from(error: RequestError) -> Self {
+        CallError::Request(error)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => error.fmt(f),
+            Self::SignedOut(reason) => write!(f, "the account was signed out: {reason}"),
+            Self::UnknownDc(dc) => write!(f, "no address of DC {dc} is known"),
+        }
+    }
+}
+
+impl core::error::Error for CallError {}
+
+/// Why an account is no longer signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignedOut {
+    /// By `auth.logOut` of this client.
+    Requested,
+    /// Another session of the account ended this one (`SESSION_REVOKED`, `AUTH_KEY_UNREGISTERED`).
+    Revoked,
+    /// `SESSION_EXPIRED`.
+    Expired,
+    /// `USER_DEACTIVATED`.
+    Deactivated,
+    /// `USER_DEACTIVATED_BAN`.
+    Banned,
+    /// `AUTH_KEY_DUPLICATED`: the key was used from two places at once and is dead.
+    KeyDuplicated,
+    /// `AUTH_KEY_INVALID`.
+    KeyInvalid,
+}
+
+impl fmt::Display for SignedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requested => "this client logged out",
+            Self::Revoked => "another session of the account ended this one",
+            Self::Expired => "the session expired",
+            Self::Deactivated => "the account was deleted",
+            Self::Banned => "the account was banned",
+            Self::KeyDuplicated => "the key was used from two places at once and is dead",
+            Self::KeyInvalid => "the server refuses the key",
+        })
+    }
+}
+
+/// Why a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disconnected {
+    /// It could not be opened.
+    NotConnected,
+    /// The peer or the network closed it, or the network is another one.
+    Closed,
+    /// A protocol error or a deadline.
+    Error(connection::Error),
+    /// It was idle and is not needed.
+    Idle,
+}
