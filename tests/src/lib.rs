@@ -23,7 +23,7 @@ pub mod targets;
 pub mod wire;
 
 #[cfg(feature = "dc")]
-pub use dc::{DcConfig, TestDc};
+pub use dc::{Account, DcConfig, Failure, TestDc};
 pub use dice::{Dice, Seed};
 pub use line::Line;
 pub use pair::{Pair, pair};

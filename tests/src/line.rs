@@ -33,10 +33,23 @@ impl Line {
         addr: SocketAddr,
         framing: Framing,
         obfuscation: Option<Obfuscation>,
+        rng: Rng,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+        Line::over(stream, framing, obfuscation, rng)
+    }
+
+    /// The same over a stream that is there.
+    ///
+    /// # Errors
+    /// If the stream is broken, or the framing cannot be obfuscated.
+    pub fn over(
+        stream: TcpStream,
+        framing: Framing,
+        obfuscation: Option<Obfuscation>,
         mut rng: Rng,
     ) -> io::Result<Self> {
         let codec = Codec::client(framing, obfuscation, &mut rng).map_err(io::Error::other)?;
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

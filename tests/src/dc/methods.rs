@@ -12,9 +12,28 @@ use mtproto_schema::model::Kind;
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::builtin);
 
-/// Whether there is a method with this id, of the API or of the protocol itself.
-pub fn is_known(id: u32) -> bool {
-    SCHEMA.by_id(id).is_some_and(|d| d.kind == Kind::Function)
+/// All that the API has.
+pub fn schema() -> &'static Schema {
+    &SCHEMA
+}
+
+/// The name of the method with this id, of the API or of the protocol itself.
+pub fn name(id: u32) -> Option<&'static str> {
+    SCHEMA
+        .by_id(id)
+        .filter(|d| d.kind == Kind::Function)
+        .map(|d| &*d.name)
+}
+
+/// The id of a method.
+///
+/// # Errors
+/// If there is none of this name.
+pub fn id(name: &str) -> Result<u32, String> {
+    SCHEMA
+        .function(name)
+        .map(|d| d.id)
+        .ok_or_else(|| format!("there is no method `{name}`"))
 }
 
 /// Methods that clients call before anybody signs in, besides those that this DC answers. To say

@@ -1,156 +1,175 @@
-//! A Telegram data centre for tests, on loopback.
+//! A Telegram data centre for tests, on loopback; or several, with one set of accounts.
 //!
-//! Does: [`TestDc`] runs the core's `Server` on threads of its own and answers what clients ask
-//! before anybody signs in. It makes keys with them, temporary ones too, over every framing.
-//! In: a [`DcConfig`]. Out: an address, a public key, updates pushed to sessions.
+//! Does: [`TestDc`] runs the core's `Server`s on threads of its own and answers what clients ask:
+//! it makes keys with them, signs people and bots in, and lets them talk to each other.
+//! In: a [`DcConfig`]. Out: addresses, a public key, updates pushed to sessions.
 //! Must not know: any runtime; it needs `std::net` and threads only.
-//! Spec: "Calling methods", "Perfect Forward Secrecy", "MTProto transports".
+//! Spec: "Calling methods", "User Authorization", "Perfect Forward Secrecy", "MTProto transports".
 //!
 //! ```
-//! use mtproto_test::{DcConfig, TestDc};
+//! use mtproto_test::{Account, DcConfig, TestDc};
 //!
-//! let dc = TestDc::start(DcConfig::default())?;
+//! let mut config = DcConfig::default();
+//! config.accounts = vec![Account::user("+9996621234"), Account::bot("7:secret")];
+//! let dc = TestDc::start(config)?;
 //! println!("a client may connect to {} and trust\n{}", dc.addr(), dc.public_key_pem());
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! | Room | Knows |
+//! | --- | --- |
+//! | `net`, `clock` | sockets, threads, the time |
+//! | `owner` | servers and streams; when to save |
+//! | `world`, `wrappers`, `methods` | who may call what |
+//! | `auth`, `logins`, `passwords` | signing in and out |
+//! | `people`, `account` | who has an account |
+//! | `talk` | what accounts do with each other |
+//! | `faults` | errors on demand |
+//! | `state`, `saved` | what survives the process |
+//! | `setup`, `key` | what the DC is like |
 
-mod api;
+mod account;
+mod auth;
 mod clock;
-mod config;
+mod faults;
+mod help_config;
 mod key;
+mod layers;
+mod logins;
 mod methods;
 mod net;
 mod owner;
+mod passwords;
+#[doc(hidden)]
+pub mod people;
+mod refusal;
+mod saved;
+mod setup;
+mod state;
+#[doc(hidden)]
+pub mod talk;
+mod world;
 mod wrappers;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::crypto::{RsaPrivateKey, RsaPublicKey};
 use mtproto_proto::server::{Server, ServerConfig};
 use mtproto_proto::{DcId, Rng};
 
-use api::Api;
+pub use account::Account;
+pub use setup::{DcConfig, Failure};
+
 use clock::Clock;
-use net::{Acceptor, Input};
-use owner::Owner;
+use net::{Acceptor, Input, Net};
+use owner::{Dc, Owner, Saver};
+use state::StateFile;
+use world::{To, World};
 
-/// What a test DC is like.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct DcConfig {
-    /// Where it listens: a free port of `127.0.0.1`.
-    pub listen: SocketAddr,
-    /// Whether `listen` may be an address that other machines reach: no. It knows no accounts, but
-    /// it is no server for strangers.
-    pub allow_other_machines: bool,
-    /// Which DC it is: 2, where clients begin.
-    pub dc: DcId,
-    /// Where all its randomness comes from, the RSA key included. Without a seed the operating
-    /// system is asked. Never use a seed outside of tests: it is the secret.
-    pub seed: Option<[u8; 32]>,
-    /// Its RSA key, the secret one as PKCS #1 PEM. Without, it makes one; all DCs of a process that
-    /// make one without a seed share it.
-    pub key: Option<String>,
-    /// A stream that makes no progress towards a key within this time is closed: 60 s.
-    pub handshake_timeout: Duration,
-}
-
-impl Default for DcConfig {
-    fn default() -> Self {
-        DcConfig {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            allow_other_machines: false,
-            dc: DcId(2),
-            seed: None,
-            key: None,
-            handshake_timeout: Duration::from_secs(60),
-        }
-    }
-}
-
-impl fmt::Debug for DcConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DcConfig")
-            .field("listen", &self.listen)
-            .field("dc", &self.dc)
-            .field("handshake_timeout", &self.handshake_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A running test DC. It stops when it is dropped.
+/// A running test DC, or several of one world. It stops when it is dropped.
 pub struct TestDc {
-    addr: SocketAddr,
-    dc: DcId,
+    dcs: Vec<(DcId, SocketAddr)>,
     key: RsaPublicKey,
     pem: String,
-    inputs: SyncSender<Input>,
+    net: Net,
     owner: Option<JoinHandle<()>>,
-    _acceptor: Acceptor,
+    _acceptors: Vec<Acceptor>,
 }
 
 impl TestDc {
     /// Starts a DC; when this returns, clients can connect.
     ///
     /// # Errors
-    /// If the address is taken, is not on loopback, or the key cannot be read.
+    /// If an address is taken, is not on loopback, an account is wrong, or the key or the state
+    /// cannot be read. The message says which.
     pub fn start(config: DcConfig) -> io::Result<Self> {
-        if !config.listen.ip().is_loopback() && !config.allow_other_machines {
-            return Err(invalid(format!(
-                "{} is not a loopback address; others need `allow_other_machines`",
-                config.listen.ip()
-            )));
-        }
+        config.check().map_err(invalid)?;
         let mut rng = match config.seed {
             Some(seed) => Rng::from_seed(seed),
             None => system_rng()?,
         };
-        let key = match &config.key {
-            Some(pem) => key::read(pem).map_err(|e| invalid(format!("the key is no `-----BEGIN RSA PRIVATE KEY-----`, which `openssl rsa -traditional` makes: {e}")))?,
-            None if config.seed.is_some() => key::generate(&mut rng),
-            None => shared_key()?,
+        let (file, state) = match &config.state {
+            Some(path) => StateFile::open(path)
+                .map(|(file, state)| (Some(file), state))
+                .map_err(invalid)?,
+            None => (None, None),
         };
-        let listener = TcpListener::bind(config.listen)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", config.listen)))?;
-        let addr = listener.local_addr()?;
-        let public = key.public().clone();
+        let key = match (&config.key, &state) {
+            (Some(pem), _) => read_key(pem)?,
+            (None, Some(state)) => state.rsa.clone(),
+            (None, None) if config.seed.is_some() => key::generate(&mut rng),
+            (None, None) => shared_key()?,
+        };
+        let listeners = config
+            .dcs()
+            .into_iter()
+            .map(|(dc, listen)| Ok((dc, bind(listen)?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let addresses = listeners
+            .iter()
+            .map(|(dc, listener)| Ok((*dc, listener.local_addr()?)));
+        let dcs = addresses.collect::<io::Result<Vec<_>>>()?;
 
         let clock = Clock::start();
-        let mut server = ServerConfig::new(config.dc, vec![key]);
-        server.handshake_timeout = config.handshake_timeout;
-        let server = Server::new(Arc::new(server), rng, clock.now());
-        let owner = Owner::new(server, Api::new(config.dc, addr), clock);
+        let mut servers = Vec::new();
+        for (id, _) in &dcs {
+            let mut server = ServerConfig::new(*id, vec![key.clone()]);
+            server.handshake_timeout = config.handshake_timeout;
+            let rng = Rng::from_rng(&mut rng);
+            let server = Server::new(Arc::new(server), rng, clock.now());
+            servers.push(Dc { id: *id, server });
+        }
+        let (world, keys) = people(&config, dcs.clone(), state, rng).map_err(invalid)?;
+        let saver = file.map(|file| Saver {
+            file,
+            rsa: key.to_pem().to_string(),
+        });
+        let owner = Owner::new(servers, world, clock, keys, saver);
 
-        let (acceptor, inputs, receiver) = Acceptor::start(listener)?;
+        let (net, receiver) = Net::new();
+        let acceptors = listeners
+            .into_iter()
+            .enumerate()
+            .map(|(number, (_, listener))| Acceptor::start(net.clone(), number, listener))
+            .collect::<io::Result<Vec<_>>>()?;
         let owner = std::thread::Builder::new()
             .name("testdc".to_owned())
             .spawn(move || owner.run(&receiver))?;
+        let key = key.public().clone();
         Ok(TestDc {
-            addr,
-            dc: config.dc,
-            pem: public.to_pem(),
-            key: public,
-            inputs,
+            dcs,
+            pem: key.to_pem(),
+            key,
+            net,
             owner: Some(owner),
-            _acceptor: acceptor,
+            _acceptors: acceptors,
         })
     }
 
-    /// Where it listens.
+    /// Where the first DC listens.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.dcs[0].1
     }
 
-    /// Which DC it is.
+    /// Which DC the first one is.
     pub fn dc(&self) -> DcId {
-        self.dc
+        self.dcs[0].0
+    }
+
+    /// All DCs and where they listen, the first one first.
+    pub fn dcs(&self) -> &[(DcId, SocketAddr)] {
+        &self.dcs
+    }
+
+    /// Where all DCs listen, the first one first.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.dcs.iter().map(|(_, addr)| *addr).collect()
     }
 
     /// The key that clients have to trust.
@@ -163,21 +182,111 @@ impl TestDc {
         &self.pem
     }
 
-    /// Sends an update, the boxed object as it stands, to every session that has a stream; how many
-    /// there were.
+    /// Sends an update, the boxed object as it stands, to every session that has a stream, signed
+    /// in or not; how many there were.
     pub fn push(&self, body: Bytes) -> usize {
+        self.ask(move |owner| owner.push(&body)).unwrap_or(0)
+    }
+
+    /// Sends an update, the boxed object as it stands, to the sessions of an account that have a
+    /// stream on its home DC and want updates; how many there were. A session wants updates once
+    /// it called something without `invokeWithoutUpdates`, and other than `upload.…`.
+    pub fn push_to(&self, user_id: i64, body: Bytes) -> usize {
+        self.ask(move |owner| owner.push_to(To::User(user_id, None), &body))
+            .unwrap_or(0)
+    }
+
+    /// The code that was sent last to a number and may still be said.
+    pub fn code_of(&self, phone: &str) -> Option<String> {
+        let phone = phone.to_owned();
+        self.ask(move |owner| owner.world.code_of(&phone, owner.now()))
+            .flatten()
+    }
+
+    /// The id of the account with this number, in any notation.
+    pub fn user_of(&self, phone: &str) -> Option<i64> {
+        let phone = people::normalize_phone(phone)?;
+        self.ask(move |owner| owner.world.people.by_phone(&phone).map(|person| person.id))
+            .flatten()
+    }
+
+    /// Adds an account; its id.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_account(&self, account: Account) -> io::Result<i64> {
+        self.try_ask(move |owner| owner.world.add(account))
+    }
+
+    /// The next calls of a method, by whomever, are answered with this error instead.
+    ///
+    /// # Errors
+    /// If there is no such method.
+    pub fn fail_next(&self, method: &str, times: u32, code: i32, text: &str) -> io::Result<()> {
+        let (method, text) = (method.to_owned(), text.to_owned());
+        self.try_ask(move |owner| owner.world.faults.fail_next(&method, times, code, &text))
+    }
+
+    /// An account may call a method only once in so many seconds; sooner calls are answered
+    /// `420 FLOOD_WAIT_X`. With 0, as often as it likes.
+    ///
+    /// # Errors
+    /// If there is no such method.
+    pub fn flood(&self, method: &str, seconds: u32) -> io::Result<()> {
+        let method = method.to_owned();
+        self.try_ask(move |owner| owner.world.faults.flood(&method, seconds))
+    }
+
+    /// An account is at home on another DC from now on: its calls are answered `303 USER_MIGRATE_X`
+    /// where it was.
+    ///
+    /// # Errors
+    /// If there is no such account or DC.
+    pub fn move_to(&self, user_id: i64, dc: DcId) -> io::Result<()> {
+        self.try_ask(move |owner| owner.world.move_to(user_id, dc))
+    }
+
+    /// Breaks all streams, as a bad network does; how many there were. Clients may come back at
+    /// once, keys and sessions stay.
+    pub fn cut(&self) -> usize {
+        self.ask(Owner::cut).unwrap_or(0)
+    }
+
+    /// Ends all logins of an account, as its owner does from elsewhere: their next call that needs
+    /// one is answered `401 SESSION_REVOKED`. How many there were.
+    pub fn revoke(&self, user_id: i64) -> usize {
+        self.ask(move |owner| owner.world.revoke(user_id))
+            .unwrap_or(0)
+    }
+
+    /// Has the owner do something; `None` if it has ended, which only a panic there brings about.
+    fn ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Owner) -> T + Send + 'static,
+    ) -> Option<T> {
         let (reply, answer) = sync_channel(1);
-        if self.inputs.send(Input::Push(body, reply)).is_err() {
-            return 0;
-        }
-        answer.recv().unwrap_or(0)
+        let job = move |owner: &mut Owner| {
+            // Whoever asked may have gone.
+            let _ = reply.try_send(job(owner));
+        };
+        self.net.send(Input::Do(Box::new(job))).ok()?;
+        answer.recv().ok()
+    }
+
+    fn try_ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Owner) -> Result<T, String> + Send + 'static,
+    ) -> io::Result<T> {
+        self.ask(job)
+            .unwrap_or_else(|| Err("the test DC has ended".to_owned()))
+            .map_err(invalid)
     }
 }
 
 impl Drop for TestDc {
     fn drop(&mut self) {
         // It fails when the owner has ended, which only a panic there brings about.
-        let _ = self.inputs.send(Input::Stop);
+        let _ = self.net.send(Input::Stop);
         if let Some(owner) = self.owner.take() {
             let _ = owner.join();
         }
@@ -187,14 +296,56 @@ impl Drop for TestDc {
 impl fmt::Debug for TestDc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestDc")
-            .field("addr", &self.addr)
-            .field("dc", &self.dc)
+            .field("dcs", &self.dcs)
             .finish_non_exhaustive()
     }
 }
 
+/// The world as it begins: what the state file holds, and the configured accounts that it does not.
+fn people(
+    config: &DcConfig,
+    dcs: Vec<(DcId, SocketAddr)>,
+    state: Option<state::State>,
+    rng: Rng,
+) -> Result<(World, state::Keys), String> {
+    let mut world = World::new(dcs, config, rng)?;
+    let keys = match (state, &config.state) {
+        (Some(state), Some(path)) => state
+            .restore(&mut world)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
+        _ => state::Keys::new(),
+    };
+    // What happened to an account since it was configured counts.
+    let saved = world.people.clone();
+    for account in &config.accounts {
+        let phone = account.phone.as_deref().and_then(people::normalize_phone);
+        let known = phone.is_some_and(|phone| saved.by_phone(&phone).is_some())
+            || account
+                .token
+                .as_deref()
+                .is_some_and(|token| saved.by_token(token).is_some());
+        if !known {
+            world.add(account.clone())?;
+        }
+    }
+    Ok((world, keys))
+}
+
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(listen).map_err(|e| io::Error::new(e.kind(), format!("{listen}: {e}")))
+}
+
+fn read_key(pem: &str) -> io::Result<RsaPrivateKey> {
+    key::read(pem).map_err(|e| {
+        invalid(format!(
+            "the key is no `-----BEGIN RSA PRIVATE KEY-----`, which `openssl rsa -traditional` \
+             makes: {e}"
+        ))
+    })
 }
 
 fn system_rng() -> io::Result<Rng> {

@@ -2,23 +2,24 @@
 //!
 //! Does: accepts, reads, writes and closes streams. One thread accepts; each stream has one thread
 //! that reads and one that writes, so that a client that never reads holds up nobody else.
-//! In: a listener. Out: [`Input`]s to the owner, in order for each stream; the owner hands one
+//! In: listeners. Out: [`Input`]s to the owner, in order for each stream; the owner hands one
 //! buffer at a time to a stream's writer and learns when it is written.
 //! Must not know: what the bytes mean.
 //! Spec: none.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytes::Bytes;
 use mtproto_proto::ConnId;
 
-/// Streams at once, two threads each; a test of many clients has a few hundred.
+use super::owner::Owner;
+
+/// Streams at once over all listeners, two threads each; a test of many clients has a few hundred.
 const MAX_STREAMS: usize = 1_024;
 
 /// Inputs that wait for the owner; with [`READ_SIZE`] the bound of what is read and not handled.
@@ -47,14 +48,18 @@ pub enum Input {
     Written(ConnId),
     /// A stream is over; the last input that names it.
     Closed(ConnId),
-    /// Send these bytes to every session, and tell how many there are.
-    Push(Bytes, SyncSender<usize>),
+    /// Something that a test wants done.
+    Do(Box<dyn FnOnce(&mut Owner) + Send>),
     /// Close everything.
     Stop,
 }
 
 /// The owner's end of a stream.
 pub struct Stream {
+    /// The number of the listener that accepted it.
+    pub listener: usize,
+    /// Where the other end is.
+    pub ip: IpAddr,
     socket: TcpStream,
     outbox: Option<SyncSender<Vec<u8>>>,
     streams: Arc<AtomicUsize>,
@@ -84,7 +89,42 @@ impl Drop for Stream {
     }
 }
 
-/// The accepting thread.
+/// What all listeners share.
+#[derive(Clone)]
+pub struct Net {
+    inputs: SyncSender<Input>,
+    /// The id of the next stream: no two streams of one owner have the same.
+    next: Arc<AtomicU64>,
+    /// How many streams there are.
+    streams: Arc<AtomicUsize>,
+}
+
+impl Net {
+    /// No listeners yet; what happens goes to the receiver.
+    pub fn new() -> (Self, Receiver<Input>) {
+        let (inputs, receiver) = sync_channel(MAX_INPUTS);
+        let net = Net {
+            inputs,
+            next: Arc::new(AtomicU64::new(1)),
+            streams: Arc::new(AtomicUsize::new(0)),
+        };
+        (net, receiver)
+    }
+
+    /// Tells the owner something.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn send(&self, input: Input) -> Result<(), Gone> {
+        self.inputs.send(input).map_err(|_| Gone)
+    }
+}
+
+/// The owner has ended.
+#[derive(Debug)]
+pub struct Gone;
+
+/// An accepting thread.
 pub struct Acceptor {
     addr: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -92,24 +132,22 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Starts to accept; what happens goes to the receiver.
+    /// Starts to accept; the listener is known by this number.
     ///
     /// # Errors
     /// If the system gives no thread, or does not tell where it listens.
-    pub fn start(listener: TcpListener) -> io::Result<(Self, SyncSender<Input>, Receiver<Input>)> {
+    pub fn start(net: Net, number: usize, listener: TcpListener) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let (sender, receiver) = sync_channel(MAX_INPUTS);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (inputs, stop) = (sender.clone(), stop.clone());
-            spawn("accept", move || accept(&listener, &inputs, &stop))?
+            let stop = stop.clone();
+            spawn("accept", move || accept(&net, number, &listener, &stop))?
         };
-        let acceptor = Acceptor {
+        Ok(Acceptor {
             addr,
             stop,
             thread: Some(thread),
-        };
-        Ok((acceptor, sender, receiver))
+        })
     }
 }
 
@@ -134,25 +172,30 @@ fn spawn(what: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
         .spawn(body)
 }
 
-fn accept(listener: &TcpListener, inputs: &SyncSender<Input>, stop: &AtomicBool) {
-    let streams = Arc::new(AtomicUsize::new(0));
-    let mut next = 1;
+fn accept(net: &Net, number: usize, listener: &TcpListener, stop: &AtomicBool) {
     loop {
         let socket = listener.accept();
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let Ok((socket, _)) = socket else {
+        let Ok((socket, from)) = socket else {
             thread::sleep(ACCEPT_RETRY);
             continue;
         };
-        if streams.fetch_add(1, Ordering::Relaxed) >= MAX_STREAMS {
-            streams.fetch_sub(1, Ordering::Relaxed);
+        if net.streams.fetch_add(1, Ordering::Relaxed) >= MAX_STREAMS {
+            net.streams.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
-        let conn = ConnId(next);
-        next += 1;
-        match open(conn, socket, inputs, &streams) {
+        let (outbox, buffers) = sync_channel(1);
+        // From here on the stream's `Drop` gives its place back.
+        let stream = Stream {
+            listener: number,
+            ip: from.ip(),
+            socket,
+            outbox: Some(outbox),
+            streams: net.streams.clone(),
+        };
+        match open(net, stream, buffers) {
             Ok(()) => {}
             Err(Failed::Stopped) => return,
             Err(Failed::Socket) => thread::sleep(ACCEPT_RETRY),
@@ -172,31 +215,20 @@ impl From<io::Error> for Failed {
 }
 
 /// Starts a stream's threads and tells the owner, before its first bytes.
-fn open(
-    conn: ConnId,
-    socket: TcpStream,
-    inputs: &SyncSender<Input>,
-    streams: &Arc<AtomicUsize>,
-) -> Result<(), Failed> {
-    let (outbox, buffers) = sync_channel(1);
+fn open(net: &Net, stream: Stream, buffers: Receiver<Vec<u8>>) -> Result<(), Failed> {
+    let conn = ConnId(net.next.fetch_add(1, Ordering::Relaxed));
     let (start, started) = sync_channel(0);
-    // From here on the stream's `Drop` gives its place back.
-    let stream = Stream {
-        socket,
-        outbox: Some(outbox),
-        streams: streams.clone(),
-    };
     stream.socket.set_nodelay(true)?;
     stream.socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
     let (reading, writing) = (stream.socket.try_clone()?, stream.socket.try_clone()?);
-    let (to_read, to_write) = (inputs.clone(), inputs.clone());
+    let (to_read, to_write) = (net.inputs.clone(), net.inputs.clone());
     spawn("read", move || {
         if started.recv().is_ok() {
             read(conn, reading, &to_read);
         }
     })?;
     spawn("write", move || write(conn, writing, &buffers, &to_write))?;
-    if inputs.send(Input::Opened(conn, stream)).is_err() || start.send(()).is_err() {
+    if net.send(Input::Opened(conn, stream)).is_err() || start.send(()).is_err() {
         return Err(Failed::Stopped);
     }
     Ok(())

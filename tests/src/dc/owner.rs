@@ -1,10 +1,11 @@
-//! The one owner of the server: all that happens to it happens here, one thing after the other.
+//! The one owner of the servers and their world: all that happens to them happens here, one thing
+//! after the other.
 //!
-//! Does: moves [`Input`]s into the [`Server`], its requests through the [`Api`], and its output to
-//! the streams, at most one buffer for each stream at a time, so that what a client does not read
-//! waits in the server, where it is bounded.
-//! In: inputs. Out: buffers for the streams.
-//! Must not know: threads, sockets.
+//! Does: moves [`Input`]s into the [`Server`] of their DC, its requests through the [`World`], and
+//! its output to the streams, at most one buffer for each stream at a time, so that what a client
+//! does not read waits in the server, where it is bounded. Saves the world.
+//! In: inputs. Out: buffers for the streams; the state file.
+//! Must not know: threads, sockets; what the methods do.
 //! Spec: none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +13,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mtproto_proto::crypto::AuthKey;
 use mtproto_proto::server::{Action, Event, Server};
-use mtproto_proto::{AuthKeyId, ConnId, IncomingId, Time};
+use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, SessionId, Time};
 use mtproto_schema::Encode;
 
-use super::api::{Answer, Api, Caller};
 use super::clock::Clock;
+use super::logins::KeyAt;
 use super::net::{Input, Stream};
+use super::state::StateFile;
+use super::world::{Answer, Caller, To, World};
 
 /// Bytes given to a stream's writer at once, plus at most one packet.
 const WRITE_SIZE: usize = 64 << 10;
@@ -32,14 +36,39 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How long a client may take to read what is left when its stream is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The server, its streams and its API.
+/// How long what was said, and what a test did, may wait to be saved; keys and logins do not wait.
+const SAVE_PAUSE: Duration = Duration::from_millis(200);
+
+/// One DC.
+pub struct Dc {
+    /// Its id.
+    pub id: DcId,
+    /// Its keys, sessions and streams.
+    pub server: Server,
+}
+
+/// What the world is saved with.
+pub struct Saver {
+    /// Where to.
+    pub file: StateFile,
+    /// The private RSA key, PEM.
+    pub rsa: String,
+}
+
+/// The servers, their streams and their world.
 pub struct Owner {
-    server: Server,
-    api: Api,
+    /// All that is known.
+    pub world: World,
+    dcs: Vec<Dc>,
     clock: Clock,
     streams: BTreeMap<ConnId, Link>,
     /// Streams that are being closed, and when they are no longer waited for.
     closing: BTreeSet<(Time, ConnId)>,
+    /// The permanent keys.
+    keys: BTreeMap<KeyAt, AuthKey>,
+    saver: Option<Saver>,
+    /// When to save, if something may have changed.
+    save_at: Option<Time>,
 }
 
 struct Link {
@@ -53,15 +82,37 @@ struct Link {
 }
 
 impl Owner {
-    /// An owner without streams.
-    pub fn new(server: Server, api: Api, clock: Clock) -> Self {
+    /// An owner without streams. The DCs are in the order of their listeners' numbers; the keys
+    /// are those that the state file brought.
+    pub fn new(
+        mut dcs: Vec<Dc>,
+        world: World,
+        clock: Clock,
+        keys: Vec<(KeyAt, AuthKey)>,
+        saver: Option<Saver>,
+    ) -> Self {
+        let now = clock.now();
+        for (at, key) in &keys {
+            if let Some(dc) = dcs.iter_mut().find(|dc| dc.id == at.dc) {
+                dc.server.provide_key(now, at.key, Some(key.clone()));
+            }
+        }
         Owner {
-            server,
-            api,
+            world,
+            dcs,
             clock,
             streams: BTreeMap::new(),
             closing: BTreeSet::new(),
+            keys: keys.into_iter().collect(),
+            saver,
+            // The configuration may have brought accounts.
+            save_at: Some(now),
         }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// Works until told to stop.
@@ -88,7 +139,9 @@ impl Owner {
 
     fn patience(&self) -> Duration {
         let closing = self.closing.first().map(|(due, _)| *due);
-        match self.server.poll_timeout().into_iter().chain(closing).min() {
+        let servers = self.dcs.iter().filter_map(|dc| dc.server.poll_timeout());
+        let save = self.saver.is_some().then_some(self.save_at).flatten();
+        match servers.chain(closing).chain(save).min() {
             Some(due) => due.saturating_since(self.clock.now()).min(IDLE),
             None => IDLE,
         }
@@ -96,15 +149,25 @@ impl Owner {
 
     fn fire_timers(&mut self) {
         let now = self.clock.now();
-        if self.server.poll_timeout().is_some_and(|due| due <= now) {
-            self.server.handle_timeout(now);
+        for dc in &mut self.dcs {
+            if dc.server.poll_timeout().is_some_and(|due| due <= now) {
+                dc.server.handle_timeout(now);
+            }
         }
         while let Some((due, conn)) = self.closing.first().copied()
             && due <= now
         {
             self.closing.pop_first();
-            self.streams.remove(&conn);
-            self.server.handle_closed(now, conn);
+            self.closed(conn);
+        }
+    }
+
+    fn closed(&mut self, conn: ConnId) {
+        let now = self.clock.now();
+        if let Some(link) = self.streams.remove(&conn) {
+            self.dcs[link.stream.listener]
+                .server
+                .handle_closed(now, conn);
         }
     }
 
@@ -119,11 +182,17 @@ impl Owner {
                     waiting: false,
                     closing: false,
                 };
+                self.dcs[link.stream.listener]
+                    .server
+                    .handle_connected(now, conn);
                 self.streams.insert(conn, link);
-                self.server.handle_connected(now, conn);
             }
             Input::Bytes(conn, bytes) => {
-                self.server.handle_input(now, conn, &bytes);
+                if let Some(link) = self.streams.get(&conn) {
+                    self.dcs[link.stream.listener]
+                        .server
+                        .handle_input(now, conn, &bytes);
+                }
             }
             Input::Written(conn) => {
                 if let Some(link) = self.streams.get_mut(&conn) {
@@ -131,35 +200,87 @@ impl Owner {
                     self.flush(conn);
                 }
             }
-            Input::Closed(conn) => {
-                self.streams.remove(&conn);
-                self.server.handle_closed(now, conn);
+            Input::Closed(conn) => self.closed(conn),
+            Input::Do(job) => {
+                job(self);
+                self.save_soon(SAVE_PAUSE);
             }
-            Input::Push(body, reply) => {
-                // Whoever asked may have gone.
-                let _ = reply.try_send(self.push(&body));
+            Input::Stop => {
+                self.save();
+                return false;
             }
-            Input::Stop => return false,
         }
         true
     }
 
-    fn push(&mut self, body: &Bytes) -> usize {
+    /// Sends an update to every session that has a stream; how many there were.
+    pub fn push(&mut self, body: &Bytes) -> usize {
         let now = self.clock.now();
-        let sessions: Vec<_> = self.server.sessions().collect();
-        sessions
-            .into_iter()
-            .filter(|(key, session)| self.server.push(now, *key, *session, body.clone()))
-            .count()
+        let mut reached = 0;
+        for dc in &mut self.dcs {
+            let sessions: Vec<_> = dc.server.sessions().collect();
+            let pushed = sessions
+                .into_iter()
+                .filter(|(key, session)| dc.server.push(now, *key, *session, body.clone()));
+            reached += pushed.count();
+        }
+        reached
     }
 
-    /// Takes what the server has: requests first, for answers are output too.
-    fn pump(&mut self) {
-        while let Some(event) = self.server.poll_event() {
-            self.event(event);
+    /// Sends an update to those whom it is for and who have a stream; how many there were.
+    pub fn push_to(&mut self, to: To, body: &Bytes) -> usize {
+        let now = self.clock.now();
+        let mut reached = 0;
+        for (id, key, session) in self.world.sessions_of(to) {
+            if let Some(dc) = self.dcs.iter_mut().find(|dc| dc.id == id) {
+                let body = self.world.update_for((id, key, session), body);
+                reached += usize::from(dc.server.push(now, key, session, body));
+            }
         }
+        reached
+    }
+
+    /// Breaks all streams, as a network does; how many there were. Keys and sessions stay.
+    pub fn cut(&mut self) -> usize {
+        let all: Vec<ConnId> = self.streams.keys().copied().collect();
+        for conn in &all {
+            self.closed(*conn);
+        }
+        all.len()
+    }
+
+    fn save_soon(&mut self, pause: Duration) {
+        let at = self.clock.now() + pause;
+        self.save_at = Some(self.save_at.map_or(at, |before| before.min(at)));
+    }
+
+    fn save(&mut self) {
+        self.save_at = None;
+        if let Some(saver) = &mut self.saver {
+            let keys = self.keys.iter().map(|(at, key)| (*at, key));
+            saver.file.save(&saver.rsa, &self.world, keys);
+        }
+    }
+
+    /// Takes what the servers have: requests first, for answers are output too.
+    fn pump(&mut self) {
+        for number in 0..self.dcs.len() {
+            while let Some(event) = self.dcs[number].server.poll_event() {
+                self.event(number, event);
+            }
+        }
+        // Before the answers leave: who is told of a login finds it again.
+        if self.save_at.is_some_and(|at| at <= self.clock.now()) {
+            self.save();
+        }
+        for number in 0..self.dcs.len() {
+            self.act(number);
+        }
+    }
+
+    fn act(&mut self, number: usize) {
         let mut ready = BTreeSet::new();
-        while let Some(action) = self.server.poll_action() {
+        while let Some(action) = self.dcs[number].server.poll_action() {
             let conn = match action {
                 Action::Transmit { conn } => conn,
                 Action::Close { conn, .. } => {
@@ -193,9 +314,10 @@ impl Owner {
         if link.writing {
             return;
         }
+        let server = &mut self.dcs[link.stream.listener].server;
         let mut buffer = Vec::new();
         while link.waiting && buffer.len() < WRITE_SIZE {
-            link.waiting = self.server.poll_transmit(now, conn, &mut buffer);
+            link.waiting = server.poll_transmit(now, conn, &mut buffer);
         }
         if !buffer.is_empty() {
             link.writing = true;
@@ -205,46 +327,105 @@ impl Owner {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, number: usize, event: Event) {
+        let dc = self.dcs[number].id;
         match event {
             Event::Request {
                 id,
                 auth_key_id,
                 perm_key,
+                session,
                 body,
                 ..
             } => {
-                let caller = Caller {
-                    key: auth_key_id,
-                    perm: perm_key,
-                };
-                let answer = self.api.call(self.clock.now(), caller, &body);
-                self.answer(id, caller, answer);
+                let caller = self.caller(number, auth_key_id, perm_key, session);
+                let answer = self.world.call(self.clock.now(), &caller, &body);
+                let about_logins = self.world.was_about_logins();
+                self.save_soon(if about_logins {
+                    Duration::ZERO
+                } else {
+                    SAVE_PAUSE
+                });
+                self.answer(number, id, &caller, answer);
+                while let Some((to, body)) = self.world.poll_push() {
+                    self.push_to(to, &body);
+                }
             }
-            Event::KeyDestroyed { auth_key_id } => self.api.forget(auth_key_id),
-            // Nothing is kept for sessions, keys need not survive the process, and every call is
-            // answered at once.
+            Event::KeyCreated {
+                key,
+                expires_at: None,
+                ..
+            } => {
+                self.keys.insert(KeyAt { dc, key: key.id() }, key);
+                self.save_soon(Duration::ZERO);
+            }
+            Event::KeyDestroyed { auth_key_id } => {
+                self.world.key_destroyed(dc, auth_key_id);
+                let key = auth_key_id;
+                self.keys.remove(&KeyAt { dc, key });
+                self.save_soon(Duration::ZERO);
+            }
+            Event::SessionClosed {
+                auth_key_id,
+                session,
+            } => self.world.session_closed(dc, auth_key_id, session),
+            // Temporary keys end with the process, all keys are there from the beginning, and
+            // every call is answered at once.
             Event::KeyCreated { .. }
             | Event::KeyNeeded { .. }
             | Event::SessionCreated { .. }
-            | Event::SessionClosed { .. }
             | Event::Dropped { .. }
             | _ => {}
         }
     }
 
-    fn answer(&mut self, id: IncomingId, caller: Caller, answer: Answer) {
+    fn caller(
+        &self,
+        number: usize,
+        key: AuthKeyId,
+        perm: Option<AuthKeyId>,
+        session: SessionId,
+    ) -> Caller {
+        let dc = &self.dcs[number];
+        let ip_of = |key, session| {
+            let conn = dc.server.stream_of(key, session)?;
+            Some(self.streams.get(&conn)?.stream.ip)
+        };
+        let ip = ip_of(key, session);
+        let at = KeyAt {
+            dc: dc.id,
+            key: perm.unwrap_or(key),
+        };
+        let elsewhere = self.world.rules.refuse_duplicated_keys
+            && self
+                .world
+                .sessions_of(To::Key(at))
+                .into_iter()
+                .filter_map(|(_, key, session)| ip_of(key, session))
+                .any(|other| ip.is_some_and(|ip| ip != other));
+        Caller {
+            dc: dc.id,
+            key,
+            perm,
+            session,
+            ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            elsewhere,
+        }
+    }
+
+    fn answer(&mut self, number: usize, id: IncomingId, caller: &Caller, answer: Answer) {
         let now = self.clock.now();
+        let Dc { id: dc, server } = &mut self.dcs[number];
         // The client may have gone meanwhile; then nobody waits for the answer.
         let _ = match answer {
-            Answer::Result(body) => self.server.respond(now, id, body),
-            Answer::Error(code, message) => self.server.respond_error(now, id, code, &message),
+            Answer::Result(body) => server.respond(now, id, body),
+            Answer::Error(code, message) => server.respond_error(now, id, code, &message),
             Answer::DropTempKeys(key, except) => {
-                self.server.drop_temp_keys(now, key, &except);
-                self.server.respond(now, id, true.to_bytes())
+                server.drop_temp_keys(now, key, &except);
+                server.respond(now, id, true.to_bytes())
             }
             Answer::Bind(query) => {
-                let bound = self.server.bind_temp_key(
+                let bound = server.bind_temp_key(
                     now,
                     id,
                     query.perm_auth_key_id,
@@ -254,11 +435,11 @@ impl Owner {
                 );
                 match bound {
                     Ok(()) => {
-                        self.api
-                            .bound(caller.key, AuthKeyId(query.perm_auth_key_id));
-                        self.server.respond(now, id, true.to_bytes())
+                        let perm = AuthKeyId(query.perm_auth_key_id);
+                        self.world.bound(*dc, caller.key, perm);
+                        server.respond(now, id, true.to_bytes())
                     }
-                    Err(error) => self.server.respond_error(now, id, 400, error.message()),
+                    Err(error) => server.respond_error(now, id, 400, error.message()),
                 }
             }
         };

@@ -14,6 +14,8 @@ use mtproto_schema::api::functions::{
 use mtproto_schema::mtproto::types::GzipPacked;
 use mtproto_schema::{Constructor, Decode, Function, Raw};
 
+use super::logins::Device;
+
 /// Wrappers of one query: clients use five at most; there are six kinds, and each may reasonably
 /// come twice.
 const MAX_WRAPPERS: usize = 12;
@@ -21,6 +23,9 @@ const MAX_WRAPPERS: usize = 12;
 /// Inflated bytes of one query, over all its levels: a request has at most 1 MiB, and what
 /// compresses better than four times is not worth a server's memory.
 const MAX_INFLATED: usize = 4 << 20;
+
+/// Characters that are kept of a text about the client.
+const MAX_TEXT: usize = 64;
 
 /// A query without its wrappers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +36,10 @@ pub struct Peeled {
     pub id: u32,
     /// The layer that the outermost `invokeWithLayer` names.
     pub layer: Option<i32>,
-    /// Whether there was an `initConnection`.
-    pub initialized: bool,
+    /// What the outermost `initConnection` says of the client.
+    pub device: Option<Device>,
+    /// Whether there was an `invokeWithoutUpdates`.
+    pub without_updates: bool,
 }
 
 /// Something that has this id cannot be read; 0 when there is not even an id.
@@ -60,7 +67,8 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
         query: body.clone(),
         id: 0,
         layer: None,
-        initialized: false,
+        device: None,
+        without_updates: false,
     };
     let mut room = MAX_INFLATED;
     for _ in 0..=MAX_WRAPPERS {
@@ -75,8 +83,8 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
                 wrapper.query.0
             }
             INIT => {
-                peeled.initialized = true;
                 let wrapper = InitConnection::<Raw>::from_bytes(body).map_err(broken)?;
+                peeled.device.get_or_insert_with(|| device(&wrapper));
                 wrapper.query.0
             }
             AFTER_MSG => {
@@ -88,6 +96,7 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
                 wrapper.query.0
             }
             WITHOUT_UPDATES => {
+                peeled.without_updates = true;
                 let wrapper = InvokeWithoutUpdates::<Raw>::from_bytes(body).map_err(broken)?;
                 wrapper.query.0
             }
@@ -101,4 +110,15 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
         };
     }
     Err(Unreadable { id: peeled.id })
+}
+
+/// What a client says of itself; as much of each text as anybody shows.
+fn device(init: &InitConnection<Raw>) -> Device {
+    let text = |text: &str| text.chars().take(MAX_TEXT).collect();
+    Device {
+        api_id: init.api_id,
+        model: text(&init.device_model),
+        system: text(&init.system_version),
+        app: text(&init.app_version),
+    }
 }

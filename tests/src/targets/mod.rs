@@ -5,19 +5,25 @@
 //! Must not know: fuzzers.
 //! Spec: none; `fuzz/README.md` says how to run them.
 
+mod client_answers;
 mod codec;
 mod handshake_client;
 mod handshake_server;
 mod input;
 mod session_plain;
+mod session_strings;
 mod tl_dynamic;
 mod transcript;
+mod updates;
 
+pub use client_answers::client_answers;
 pub use codec::codec;
 pub use handshake_client::handshake_client;
 pub use handshake_server::handshake_server;
 pub use session_plain::session_plain;
+pub use session_strings::session_strings;
 pub use tl_dynamic::tl_dynamic;
+pub use updates::updates;
 
 /// One target.
 #[derive(Clone, Copy)]
@@ -35,6 +41,11 @@ pub type Seed = (String, Vec<u8>);
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "client_answers",
+        run: client_answers,
+        seeds: client_answers::seeds,
+    },
     Target {
         name: "codec",
         run: codec,
@@ -56,9 +67,19 @@ pub const TARGETS: &[Target] = &[
         seeds: session_plain::seeds,
     },
     Target {
+        name: "session_strings",
+        run: session_strings,
+        seeds: session_strings::seeds,
+    },
+    Target {
         name: "tl_dynamic",
         run: tl_dynamic,
         seeds: tl_dynamic::seeds,
+    },
+    Target {
+        name: "updates",
+        run: updates,
+        seeds: updates::seeds,
     },
 ];
 
