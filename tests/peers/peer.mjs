@@ -10,7 +10,7 @@ function isLoopback(host) {
 }
 
 // Refuses every connection that leaves this machine, whatever addresses a library brings along.
-function stayOnLoopback() {
+export function stayOnLoopback() {
     const connect = net.Socket.prototype.connect
     net.Socket.prototype.connect = function (...args) {
         const first = Array.isArray(args[0]) ? args[0][0] : args[0]
@@ -27,8 +27,13 @@ function fail(message) {
     process.exit(1)
 }
 
-// Runs `talk(args)` within the time limit and prints the object that it gives.
-export async function run(framings, talk) {
+// Ends this process after so many seconds.
+export function limit(seconds) {
+    setTimeout(() => fail(`no result within ${seconds} s`), Number(seconds) * 1000).unref()
+}
+
+// What all clients are told on the command line.
+export function arguments_(framings) {
     const { values } = parseArgs({
         options: {
             host: { type: 'string' },
@@ -44,16 +49,17 @@ export async function run(framings, talk) {
     if (!(Number(values.port) > 0)) fail(`--port: ${values.port} is not a port`)
     if (!values.key) fail('--key: the file with the public key of the DC')
     if (!framings.includes(values.framing)) fail(`--framing: one of ${framings.join(', ')}`)
+    return { ...values, port: Number(values.port), dc: Number(values.dc) }
+}
+
+// Runs `talk(args)` within the time limit and prints the object that it gives.
+export async function run(framings, talk) {
+    const args = arguments_(framings)
     stayOnLoopback()
-    setTimeout(() => fail(`no result within ${values.timeout} s`), Number(values.timeout) * 1000).unref()
+    limit(args.timeout)
     try {
-        const result = await talk({
-            ...values,
-            port: Number(values.port),
-            dc: Number(values.dc),
-            pem: readFileSync(values.key, 'ascii'),
-        })
-        const line = JSON.stringify({ ...result, framing: values.framing, pfs: values.pfs })
+        const result = await talk({ ...args, pem: readFileSync(args.key, 'ascii') })
+        const line = JSON.stringify({ ...result, framing: args.framing, pfs: args.pfs })
         process.stdout.write(line + '\n', () => process.exit(0))
     } catch (error) {
         fail(error?.stack ?? error)

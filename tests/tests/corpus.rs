@@ -70,6 +70,11 @@ fn replay(name: &str) {
 }
 
 #[test]
+fn client_answers_replays() {
+    replay("client_answers");
+}
+
+#[test]
 fn codec_replays() {
     replay("codec");
 }
@@ -87,6 +92,16 @@ fn handshake_server_replays() {
 #[test]
 fn session_plain_replays() {
     replay("session_plain");
+}
+
+#[test]
+fn session_strings_replays() {
+    replay("session_strings");
+}
+
+#[test]
+fn updates_replays() {
+    replay("updates");
 }
 
 #[test]

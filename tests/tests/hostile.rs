@@ -12,12 +12,24 @@
 
 #[path = "common/both.rs"]
 mod both;
+#[path = "hostile/client_accounts.rs"]
+mod client_accounts;
+#[path = "hostile/client_tables.rs"]
+mod client_tables;
 #[path = "hostile/handshakes.rs"]
 mod handshakes;
 #[path = "hostile/messages.rs"]
 mod messages;
+#[allow(dead_code, reason = "the client's own tests use the rest")]
+#[path = "client/net.rs"]
+mod net;
+#[path = "client/owner.rs"]
+mod owner;
 #[path = "hostile/packets.rs"]
 mod packets;
+#[allow(dead_code, reason = "the client's suite uses the rest")]
+#[path = "client/queries.rs"]
+mod queries;
 #[path = "hostile/refusals.rs"]
 mod refusals;
 #[path = "hostile/streams.rs"]

@@ -3,11 +3,21 @@
 //! `tests/peers/README.md` says how to install them. What is not installed is skipped with a word,
 //! or, with `MTPROTO_REQUIRE_PEERS=1`, fails.
 
+#[path = "interop/ours.rs"]
+mod ours;
+#[path = "interop/pairs.rs"]
+mod pairs;
 mod peers;
 mod program;
+#[path = "interop/sessions.rs"]
+mod sessions;
+#[path = "interop/talk.rs"]
+mod talk;
+#[path = "interop/users.rs"]
+mod users;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -47,8 +57,21 @@ impl Dc {
     /// A DC for the test of this name. It is not shared: a static is never dropped, and the program
     /// would outlive the tests.
     fn start(test: &str) -> Self {
+        Dc::with_flags(test, &[])
+    }
+
+    /// A DC that is set up like this.
+    fn with(test: &str, setup: &Value) -> Self {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{test}.json"));
+        std::fs::write(&file, setup.to_string()).unwrap();
+        Dc::with_flags(test, &["--config", file.to_str().unwrap()])
+    }
+
+    fn with_flags(test: &str, flags: &[&str]) -> Self {
         let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{test}.pem"));
-        let program = Program::start(&["--key-out", key.to_str().unwrap()]);
+        let mut all = vec!["--key-out", key.to_str().unwrap()];
+        all.extend(flags);
+        let program = Program::start(&all);
         Dc { program, key }
     }
 
@@ -83,12 +106,23 @@ impl Dc {
 }
 
 /// Runs a client and gives what it printed.
-fn run(mut command: Command) -> Value {
-    let output = command
+fn run(command: Command) -> Value {
+    run_with(command, "")
+}
+
+/// The same with something on stdin, which no pipe has to wait for: a few kilobytes.
+fn run_with(mut command: Command, input: &str) -> Value {
+    let mut child = command
         .args(["--timeout", TIMEOUT])
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(

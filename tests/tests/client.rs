@@ -1,0 +1,41 @@
+//! The client machine: calls over several DCs, in virtual time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+#[path = "client/account.rs"]
+mod account;
+#[path = "client/addresses.rs"]
+mod addresses;
+#[path = "client/calls.rs"]
+mod calls;
+#[path = "client/chaos.rs"]
+mod chaos;
+#[path = "client/dcs.rs"]
+mod dcs;
+#[path = "client/feed.rs"]
+mod feed;
+#[path = "client/memory.rs"]
+mod memory;
+#[path = "client/net.rs"]
+mod net;
+#[path = "client/owner.rs"]
+mod owner;
+#[path = "client/queries.rs"]
+mod queries;
+#[path = "client/streams.rs"]
+mod streams;
+
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mtproto_test::alloc::Counting = mtproto_test::alloc::Counting;
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
