@@ -7,39 +7,19 @@
 //! Spec: none; the contract is that of [`Machine`].
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use mtproto_proto::{Machine, Time};
 
-use crate::trace::trace;
+use crate::shared::{self, LAST_WORDS, READ_BUFFER, Socket, Timed, Timer, trace};
 use crate::{Clock, Runtime};
-
-/// One read: large enough that a busy stream costs few system calls, small enough to keep.
-const READ_BUFFER: usize = 64 * 1024;
-
-/// An empty output buffer above this size is given back once there is nothing more to send.
-const KEPT_OUTPUT: usize = 64 * 1024;
-
-/// After an error or the end of the input, what is left to say is written for at most this long.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// No sleep is longer: a monotonic clock may stand still while the computer sleeps, and somebody
-/// has to look at the wall clock afterwards.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Turns of the loop without an event before other tasks are let in.
 const TURNS_PER_POLL: usize = 64;
-
-/// How much is read past a due deadline before the machine hears of it. What is behind this had
-/// not yet arrived when the deadline passed: a receive buffer (Linux: 6 MiB) and the rest of a
-/// frame fit.
-const READ_BEFORE_TIMEOUT: usize = 8 * 1024 * 1024;
 
 /// Why a stream ended, other than by its regular end.
 ///
@@ -96,18 +76,12 @@ impl<E: std::error::Error> std::error::Error for StreamError<E> {}
 pub struct Driver<M: Machine, R: Runtime> {
     machine: M,
     /// `None` once closed.
-    stream: Option<R::Stream>,
+    socket: Option<Socket<R::Stream>>,
     runtime: R,
     clock: Clock,
     phase: Phase<M::Error>,
-    alarm: Option<Alarm<R>>,
+    timer: Timer<R>,
     input: Box<[u8]>,
-    /// Read since the machine's deadline became due.
-    read_while_due: usize,
-    /// At most one packet, of which the first `written` bytes have left.
-    output: Vec<u8>,
-    written: usize,
-    unflushed: bool,
 }
 
 enum Phase<E> {
@@ -126,11 +100,6 @@ enum Phase<E> {
     Ended(Result<(), StreamError<E>>),
 }
 
-struct Alarm<R: Runtime> {
-    at: Instant,
-    sleep: Pin<Box<R::Sleep>>,
-}
-
 impl<M: Machine, R: Runtime> Driver<M, R> {
     /// A driver for a machine and the stream that it talks over.
     ///
@@ -138,16 +107,12 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
     pub fn new(machine: M, stream: R::Stream, runtime: R, clock: Clock) -> Self {
         Driver {
             machine,
-            stream: Some(stream),
+            socket: Some(Socket::new(stream)),
             runtime,
             clock,
             phase: Phase::Running,
-            alarm: None,
+            timer: Timer::new(),
             input: vec![0; READ_BUFFER].into_boxed_slice(),
-            read_while_due: 0,
-            output: Vec::new(),
-            written: 0,
-            unflushed: false,
         }
     }
 
@@ -164,7 +129,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
 
     /// Whether everything that the machine has given so far has been handed to the stream.
     pub fn is_flushed(&self) -> bool {
-        self.output.is_empty() && !self.unflushed
+        self.socket.as_ref().is_none_or(Socket::is_flushed)
     }
 
     /// Ends the stream: what the machine has to send at this moment is written, for at most a
@@ -232,7 +197,9 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
         let wrote = match self.write(cx, now) {
             Ok(moved) => moved,
             Err(error) => {
-                self.output = Vec::new();
+                if let Some(socket) = &mut self.socket {
+                    socket.discard_output();
+                }
                 self.phase = Phase::Listening {
                     error: Arc::new(error),
                     until: self.runtime.now() + LAST_WORDS,
@@ -258,108 +225,49 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
 
     /// Asks the machine for a packet when the last one has left, and writes.
     fn write(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
-        let Some(stream) = &mut self.stream else {
-            return Ok(false);
-        };
-        let stream = Pin::new(stream);
-        if self.output.is_empty() && !self.machine.poll_transmit(now, &mut self.output) {
-            if self.output.capacity() > KEPT_OUTPUT {
-                self.output = Vec::new();
-            }
-            if self.unflushed && stream.poll_flush(cx)?.is_ready() {
-                self.unflushed = false;
-                return Ok(true);
-            }
-            return Ok(false);
-        }
-        let rest = self.output.get(self.written..).unwrap_or_default();
-        if rest.is_empty() {
-            // A packet of no bytes: nothing to write, something to ask for again.
-            return Ok(true);
-        }
-        match stream.poll_write(cx, rest) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(n)) => {
-                trace!(len = n, "written");
-                self.written += n;
-                self.unflushed = true;
-                if self.written >= self.output.len() {
-                    self.output.clear();
-                    self.written = 0;
-                }
-                Ok(true)
-            }
-            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Poll::Ready(Err(e)) => Err(e),
+        let machine = &mut self.machine;
+        match &mut self.socket {
+            Some(socket) => socket.write(cx, |out| machine.poll_transmit(now, out)),
+            None => Ok(false),
         }
     }
 
     /// Reads once and tells the machine.
     fn read(&mut self, cx: &mut Context<'_>, now: Time) -> Result<Read, StreamError<M::Error>> {
-        let Some(stream) = &mut self.stream else {
+        let Some(socket) = &mut self.socket else {
             return Ok(Read::Eof);
         };
-        match Pin::new(stream).poll_read(cx, &mut self.input) {
-            Poll::Pending => Ok(Read::Waits),
-            Poll::Ready(Ok(0)) => Ok(Read::Eof),
-            Poll::Ready(Ok(n)) => {
-                trace!(len = n, "read");
+        match socket.read(cx, &mut self.input) {
+            Ok(shared::Read::Took(n)) => {
+                self.timer.note_read(n);
                 let bytes = self.input.get(..n).unwrap_or_default();
-                self.read_while_due = self.read_while_due.saturating_add(n);
                 match self.machine.handle_input(now, bytes) {
                     Ok(()) => Ok(Read::Took),
                     Err(e) => Err(StreamError::Machine(Arc::new(e))),
                 }
             }
-            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(Read::Took),
-            Poll::Ready(Err(e)) => Err(StreamError::Io(Arc::new(e))),
+            Ok(shared::Read::Interrupted) => Ok(Read::Took),
+            Ok(shared::Read::Waits) => Ok(Read::Waits),
+            Ok(shared::Read::Eof) => Ok(Read::Eof),
+            Err(e) => Err(StreamError::Io(Arc::new(e))),
         }
     }
 
     /// Tells the machine that its deadline has passed, or sets the timer to it.
     fn keep_time(&mut self, cx: &mut Context<'_>, now: Time, just_read: bool) -> bool {
         let deadline = self.machine.poll_timeout();
-        if deadline.is_none_or(|at| at > now) {
-            self.read_while_due = 0;
-        }
-        let Some(deadline) = deadline else {
-            self.alarm = None;
-            return false;
-        };
-        if deadline <= now {
-            // What the socket holds comes first.
-            if !just_read || self.read_while_due > READ_BEFORE_TIMEOUT {
+        let (runtime, clock) = (&self.runtime, &mut self.clock);
+        match self.timer.poll(cx, runtime, clock, deadline, just_read) {
+            Timed::Waits => return false,
+            Timed::Again => {}
+            Timed::Due => {
                 trace!("deadline");
-                self.read_while_due = 0;
                 if let Err(e) = self.machine.handle_timeout(now) {
                     self.fail(StreamError::Machine(Arc::new(e)));
                 }
             }
-            return true;
         }
-        let longest = self.runtime.now() + LONGEST_SLEEP;
-        let at = self.clock.instant(deadline).unwrap_or(longest);
-        self.alarm_at(cx, at.min(longest))
-    }
-
-    /// `true` when the alarm went off. One that is set for an earlier moment stays: a deadline
-    /// that is put off again and again, as by every packet, then costs no new timer.
-    fn alarm_at(&mut self, cx: &mut Context<'_>, at: Instant) -> bool {
-        if self.alarm.as_ref().is_none_or(|alarm| alarm.at > at) {
-            self.alarm = Some(Alarm {
-                at,
-                sleep: Box::pin(self.runtime.sleep_until(at)),
-            });
-        }
-        let rang = self
-            .alarm
-            .as_mut()
-            .is_some_and(|alarm| alarm.sleep.as_mut().poll(cx).is_ready());
-        if rang {
-            self.alarm = None;
-        }
-        rang
+        true
     }
 
     fn fail(&mut self, error: StreamError<M::Error>) {
@@ -380,11 +288,8 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
     fn ended(&mut self, outcome: Result<(), StreamError<M::Error>>) {
         trace!(ok = outcome.is_ok(), "ended");
         self.phase = Phase::Ended(outcome);
-        self.stream = None;
-        self.alarm = None;
-        self.output = Vec::new();
-        self.written = 0;
-        self.unflushed = false;
+        self.socket = None;
+        self.timer.stop();
     }
 
     fn listen(&mut self, cx: &mut Context<'_>, error: Arc<io::Error>, until: Instant) -> bool {
@@ -395,7 +300,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
         let now = self.now();
         match self.read(cx, now) {
             Ok(Read::Took) => return true,
-            Ok(Read::Waits) => return self.alarm_at(cx, until),
+            Ok(Read::Waits) => return self.timer.poll_at(cx, &self.runtime, until),
             Err(StreamError::Machine(e)) => {
                 self.ended(Err(StreamError::Machine(e)));
                 return true;
@@ -420,11 +325,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
         match self.write(cx, now) {
             Ok(true) => return true,
             Ok(false) if self.is_flushed() => {
-                let closed = match &mut self.stream {
-                    Some(stream) => Pin::new(stream).poll_close(cx).is_ready(),
-                    None => true,
-                };
-                if closed {
+                if self.socket.as_mut().is_none_or(|socket| socket.close(cx)) {
                     self.ended(outcome);
                     return true;
                 }
@@ -435,7 +336,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
                 return true;
             }
         }
-        self.alarm_at(cx, until)
+        self.timer.poll_at(cx, &self.runtime, until)
     }
 }
 

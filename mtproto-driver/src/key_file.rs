@@ -7,14 +7,15 @@
 //! Must not know: what is in a `KeyState`; its bytes carry their own version.
 //! Spec: none.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
 use mtproto_proto::connection::{KeyState, KeyStateError};
 use zeroize::Zeroizing;
+
+use crate::private_file;
 
 /// A key's state is a few kilobytes (the key, 64 salts); whatever is larger is some other file.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -39,7 +40,7 @@ const MAX_SIZE: u64 = 64 * 1024;
 pub struct KeyFile {
     path: PathBuf,
     /// A file of its own: replacing the key file would replace what is locked.
-    _lock: File,
+    _lock: private_file::Lock,
 }
 
 impl KeyFile {
@@ -50,15 +51,10 @@ impl KeyFile {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, KeyFileError> {
         let path = path.into();
         let failed = io_error("lock", &path);
-        let lock = private()
-            .create(true)
-            .truncate(false)
-            .open(beside(&path, ".lock"))
-            .map_err(&failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(KeyFile { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(KeyFileError::Locked { path }),
-            Err(TryLockError::Error(e)) => Err(failed(e)),
+        let path = private_file::one_name(&path).map_err(&failed)?;
+        match private_file::lock(&path).map_err(failed)? {
+            Some(lock) => Ok(KeyFile { path, _lock: lock }),
+            None => Err(KeyFileError::Locked { path }),
         }
     }
 
@@ -101,17 +97,8 @@ impl KeyFile {
     }
 
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        let temporary = beside(&self.path, ".tmp");
-        // What a crash left behind may be readable by others.
-        match fs::remove_file(&temporary) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = private().create_new(true).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        sync_folder(&self.path)
+        private_file::replace(&self.path, bytes)?;
+        private_file::sync_folder(&self.path)
     }
 }
 
@@ -179,36 +166,12 @@ fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> KeyFileE
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-/// Options for a file that only its owner may read.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes a rename last over a loss of power.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            Some(_) | None => Path::new("."),
-        };
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::private_file::beside;
 
     /// A folder that is gone at the end of the test.
     struct Folder(PathBuf);

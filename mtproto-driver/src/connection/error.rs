@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt, io};
 
+use bytes::Bytes;
 use mtproto_proto::connection::{self, ConfigError};
 use mtproto_proto::{Fate, RpcError, SendError, handshake};
 use mtproto_schema::DecodeError;
@@ -17,6 +18,9 @@ use mtproto_schema::DecodeError;
 use mtproto_schema::ValueError;
 
 use super::config::Start;
+use crate::shared::Aborted;
+#[cfg(feature = "json")]
+use crate::shared::json::JsonError;
 
 /// Why a call or a connection failed.
 #[derive(Clone, Debug)]
@@ -165,7 +169,8 @@ impl fmt::Display for Error {
     }
 }
 
-fn advice(fate: Fate) -> &'static str {
+/// What to do about a request of this fate.
+pub(crate) fn advice(fate: Fate) -> &'static str {
     match fate {
         Fate::NotSent => "it was not sent, so it can be repeated",
         Fate::NotReceived => "the server did not take it, so it can be repeated",
@@ -174,6 +179,23 @@ fn advice(fate: Fate) -> &'static str {
 }
 
 impl error::Error for Error {}
+
+impl Aborted for Result<Bytes, Error> {
+    fn aborted() -> Self {
+        Err(Error::Closed(CloseReason::Aborted))
+    }
+}
+
+#[cfg(feature = "json")]
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::UnknownMethod { method } => Error::UnknownMethod { method },
+            JsonError::Arguments { method, error } => Error::Arguments { method, error },
+            JsonError::Answer { method, error } => Error::Answer { method, error },
+        }
+    }
+}
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,16 +6,14 @@
 //! Spec: "TL Language"; the JSON form is described in `mtproto_schema::Value`.
 
 use std::future::Future;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use mtproto_proto::session::SendOptions;
 use mtproto_schema::Schema;
 use serde_json::Value;
 
 use super::{Connection, Error};
-
-/// Read once per process, when it is first asked for.
-static BUILTIN: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::builtin()));
+use crate::shared::json;
 
 impl Connection {
     /// Calls a method by its name, like `help.getConfig`, with an object of arguments.
@@ -47,34 +45,17 @@ impl Connection {
         mut options: SendOptions,
     ) -> impl Future<Output = Result<Value, Error>> + Send + use<> {
         options.idempotent |= mtproto_schema::is_idempotent(method);
-        let schema = self.schema();
-        let method = method.to_owned();
-        let call = if schema.function(&method).is_none() {
-            Err(Error::UnknownMethod {
-                method: method.clone(),
-            })
-        } else {
-            schema
-                .encode_function(&method, arguments)
-                .map_err(|error| Error::Arguments {
-                    method: method.clone(),
-                    error,
-                })
-        };
-        let sent = call.map(|(body, ty)| (self.invoke_raw_with(body, options), ty));
+        let encoded = json::encode(self.schema(), method, arguments);
+        let sent = encoded.map(|(body, asked)| (self.invoke_raw_with(body, options), asked));
         async move {
-            let (answer, ty) = sent?;
+            let (answer, asked) = sent?;
             let body = answer.await?;
-            match schema.decode_result(&ty, &body) {
-                Ok(value) => Ok(value.to_json()),
-                Err(error) => Err(Error::Answer { method, error }),
-            }
+            Ok(json::decode(asked, &body)?)
         }
     }
 
     /// The schema of calls by name.
     pub fn schema(&self) -> Arc<Schema> {
-        let schema = self.0.schema.as_ref().unwrap_or(&BUILTIN);
-        schema.clone()
+        json::schema(self.0.schema.as_ref())
     }
 }

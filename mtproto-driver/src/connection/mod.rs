@@ -8,22 +8,15 @@
 
 mod config;
 mod error;
-mod inbox;
 #[cfg(feature = "json")]
 mod json;
-mod reply;
 mod task;
 mod updates;
-mod watched;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::io;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::connection::{self as proto, ClientConnection, KeyState};
@@ -31,15 +24,14 @@ use mtproto_proto::session::SendOptions;
 use mtproto_schema::{Decode, Function};
 
 pub use config::{Config, Start, Suspended};
+#[cfg(feature = "client")]
+pub(crate) use error::advice;
 pub use error::{CloseReason, ConnectError, Error};
 pub use updates::{Gap, Incoming, Update, Updates};
 
-use inbox::Inbox;
-use reply::reply;
-use task::{Command, Shared, Status, Task};
-use updates::Subscribers;
-use watched::Watched;
+use task::{Answered, Command, Shared, Status, Task};
 
+use crate::shared::{Answer, Inbox, Subscribers, Watched, reply, within};
 use crate::{Clock, Driver, Runtime, entropy};
 
 /// A connection to one data centre.
@@ -151,7 +143,8 @@ impl Connection {
         let shared = Arc::new(Shared {
             inbox: Inbox::new(config.command_queue),
             status: Watched::new(status),
-            subscribers: Subscribers::new(config.update_queue),
+            subscribers: Subscribers::new(),
+            update_queue: config.update_queue,
         });
         let driver = Driver::new(machine, stream, runtime.clone(), clock);
         let patience = config.close_timeout;
@@ -277,7 +270,7 @@ impl Connection {
 
     /// What the server sends unasked, from now on.
     pub fn updates(&self) -> Updates {
-        self.0.shared.subscribers.subscribe()
+        Updates::new(&self.0.shared)
     }
 
     /// The key and what belongs to it, as of now, to be kept: see [`KeyFile`](crate::KeyFile).
@@ -331,7 +324,7 @@ impl Drop for Handle {
 /// A call in flight; dropped before its answer, it is cancelled.
 struct Call<'a> {
     shared: &'a Shared,
-    answer: reply::Answer,
+    answer: Answer<Answered>,
     done: bool,
 }
 
@@ -342,19 +335,4 @@ impl Drop for Call<'_> {
             self.shared.inbox.send_now(Command::Cancel(gone));
         }
     }
-}
-
-/// `None` if the future was not ready in time.
-async fn within<R: Runtime, T>(
-    runtime: &R,
-    time: Duration,
-    future: impl Future<Output = io::Result<T>>,
-) -> Option<io::Result<T>> {
-    let mut future = pin!(future);
-    let mut sleep = pin!(runtime.sleep_until(runtime.now() + time));
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
-    })
-    .await
 }

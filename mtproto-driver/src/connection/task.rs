@@ -20,24 +20,24 @@ use mtproto_proto::{Fate, Machine, RequestError, RequestId};
 
 use super::config::Suspended;
 use super::error::{CloseReason, Error};
-use super::inbox::Inbox;
-use super::reply::{Gone, Reply};
-use super::updates::Subscribers;
-use super::watched::Watched;
-use crate::trace::trace;
+use super::updates::{Queue, session_renewed, update};
+use crate::shared::{Gone, Inbox, Reply, Subscribers, Watched, trace};
 use crate::{Driver, Runtime, StreamError};
 
 /// Events and commands in one go before other tasks are let in.
 const STEPS_PER_POLL: usize = 256;
+
+/// What comes of a call.
+pub(crate) type Answered = Result<Bytes, Error>;
 
 /// What handles ask for.
 pub(crate) enum Command {
     Send {
         body: Bytes,
         options: SendOptions,
-        reply: Reply,
+        reply: Reply<Answered>,
     },
-    Cancel(Gone),
+    Cancel(Gone<Answered>),
     Close,
 }
 
@@ -45,7 +45,9 @@ pub(crate) enum Command {
 pub(crate) struct Shared {
     pub(crate) inbox: Inbox<Command, CloseReason>,
     pub(crate) status: Watched<Status>,
-    pub(crate) subscribers: Subscribers,
+    pub(crate) subscribers: Subscribers<Queue>,
+    /// Updates that wait for each.
+    pub(crate) update_queue: usize,
 }
 
 /// How the connection is.
@@ -65,7 +67,7 @@ pub(crate) struct Task<R: Runtime> {
     driver: Driver<ClientConnection, R>,
     runtime: R,
     shared: Arc<Shared>,
-    replies: BTreeMap<RequestId, Reply>,
+    replies: BTreeMap<RequestId, Reply<Answered>>,
     /// The server has not yet said that the session is new, and it is: nothing can be missing.
     fresh: bool,
     closing: Closing<R>,
@@ -221,12 +223,12 @@ impl<R: Runtime> Task<R> {
             }
             ClientEvent::Update { body } => {
                 trace!(len = body.len(), "update");
-                self.shared.subscribers.update(&body);
+                update(&self.shared.subscribers, &body);
             }
             ClientEvent::SessionRenewed { .. } => {
                 trace!("session renewed");
                 if !std::mem::take(&mut self.fresh) {
-                    self.shared.subscribers.session_renewed();
+                    session_renewed(&self.shared.subscribers);
                 }
             }
             ClientEvent::Acked { id } => trace!(request = id.0, "acked"),

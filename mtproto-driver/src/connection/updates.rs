@@ -9,16 +9,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use mtproto_schema::{Decode, DecodeError};
 
-use super::watched::{Place, Watched};
+use super::task::Shared;
+use crate::shared::{Pending, Subscribers, Subscription};
 
 /// What a subscriber gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,37 +79,29 @@ impl fmt::Debug for Update {
 /// connection.
 ///
 /// It does not keep the connection open. Several subscribers each get everything.
-pub struct Updates {
-    queue: Arc<Queue>,
-    place: Place,
-}
-
-type Queue = Watched<Pending>;
+pub struct Updates(Subscription<Queue>);
 
 /// Updates that a subscriber has not taken yet, and at most one gap of each kind after each.
-struct Pending {
+pub(crate) struct Queue {
     items: VecDeque<Incoming>,
     updates: usize,
     capacity: usize,
-    ended: bool,
 }
 
 impl Updates {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        Updates(
+            shared
+                .subscribers
+                .subscribe(Queue::new(shared.update_queue)),
+        )
+    }
+
     /// The next item; `None` when the connection has ended and everything is taken.
     ///
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Incoming> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.queue.poll(&mut self.place, cx, |pending| {
-            let item = pending.items.pop_front();
-            if let Some(Incoming::Update(_)) = item {
-                pending.updates -= 1;
-            }
-            (item.is_some() || pending.ended).then_some(item)
-        })
+        self.0.next().await
     }
 }
 
@@ -118,13 +109,7 @@ impl Stream for Updates {
     type Item = Incoming;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.poll(cx)
-    }
-}
-
-impl Drop for Updates {
-    fn drop(&mut self) {
-        self.queue.leave(&mut self.place);
+        self.0.poll(cx)
     }
 }
 
@@ -134,89 +119,56 @@ impl fmt::Debug for Updates {
     }
 }
 
-/// The task's side: all subscribers. Without one nothing is kept.
-pub(crate) struct Subscribers {
-    capacity: usize,
-    list: Mutex<List>,
-}
-
-#[derive(Default)]
-struct List {
-    queues: Vec<Weak<Queue>>,
-    ended: bool,
-}
-
-impl Subscribers {
-    /// Subscribers whose queues hold `capacity` updates each, at least one.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Subscribers {
+impl Queue {
+    /// Room for so many updates, at least one.
+    fn new(capacity: usize) -> Self {
+        Queue {
+            items: VecDeque::new(),
+            updates: 0,
             capacity: capacity.max(1),
-            list: Mutex::default(),
         }
     }
+}
 
-    pub(crate) fn subscribe(&self) -> Updates {
-        self.with(|list| {
-            let queue = Arc::new(Watched::new(Pending {
-                items: VecDeque::new(),
-                updates: 0,
-                capacity: self.capacity,
-                ended: list.ended,
-            }));
-            list.queues.push(Arc::downgrade(&queue));
-            Updates {
-                queue,
-                place: Place::default(),
-            }
-        })
-    }
+impl Pending for Queue {
+    type Item = Incoming;
 
-    pub(crate) fn update(&self, body: &[u8]) {
-        let mut copy = None;
-        self.each(|pending| {
-            if pending.updates < pending.capacity {
-                pending.updates += 1;
-                // One copy for all. A slice of the packet would keep the chunk that was read.
-                let body = copy.get_or_insert_with(|| Bytes::copy_from_slice(body));
-                let update = Update(body.clone());
-                pending.items.push_back(Incoming::Update(update));
-            } else if let Some(Incoming::Gap(Gap::Dropped { count })) = pending.items.back_mut() {
-                *count += 1;
-            } else {
-                let gap = Gap::Dropped { count: 1 };
-                pending.items.push_back(Incoming::Gap(gap));
-            }
-        });
-    }
-
-    pub(crate) fn session_renewed(&self) {
-        self.each(|pending| {
-            // One gap says it all, whatever made it.
-            if !matches!(pending.items.back(), Some(Incoming::Gap(_))) {
-                pending.items.push_back(Incoming::Gap(Gap::SessionRenewed));
-            }
-        });
-    }
-
-    /// Ends all streams, of now and of later, after what they still hold.
-    pub(crate) fn end(&self) {
-        self.with(|list| list.ended = true);
-        self.each(|pending| pending.ended = true);
-    }
-
-    fn each(&self, mut f: impl FnMut(&mut Pending)) {
-        let queues: Vec<_> = self.with(|list| {
-            list.queues.retain(|queue| queue.strong_count() > 0);
-            list.queues.iter().filter_map(Weak::upgrade).collect()
-        });
-        for queue in queues {
-            queue.update(&mut f);
+    fn take(&mut self) -> Option<Incoming> {
+        let item = self.items.pop_front();
+        if let Some(Incoming::Update(_)) = item {
+            self.updates -= 1;
         }
+        item
     }
+}
 
-    fn with<T>(&self, f: impl FnOnce(&mut List) -> T) -> T {
-        f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+/// An update came.
+pub(crate) fn update(subscribers: &Subscribers<Queue>, body: &[u8]) {
+    let mut copy = None;
+    subscribers.each(|queue| {
+        if queue.updates < queue.capacity {
+            queue.updates += 1;
+            // One copy for all. A slice of the packet would keep the chunk that was read.
+            let body = copy.get_or_insert_with(|| Bytes::copy_from_slice(body));
+            let update = Update(body.clone());
+            queue.items.push_back(Incoming::Update(update));
+        } else if let Some(Incoming::Gap(Gap::Dropped { count })) = queue.items.back_mut() {
+            *count += 1;
+        } else {
+            let gap = Gap::Dropped { count: 1 };
+            queue.items.push_back(Incoming::Gap(gap));
+        }
+    });
+}
+
+/// The server may not have sent what fell between two sessions.
+pub(crate) fn session_renewed(subscribers: &Subscribers<Queue>) {
+    subscribers.each(|queue| {
+        // One gap says it all, whatever made it.
+        if !matches!(queue.items.back(), Some(Incoming::Gap(_))) {
+            queue.items.push_back(Incoming::Gap(Gap::SessionRenewed));
+        }
+    });
 }
 
 #[cfg(test)]
@@ -229,15 +181,19 @@ mod tests {
         Bytes::from(vec![n, 0, 0, 0])
     }
 
-    fn update(n: u8) -> Option<Incoming> {
+    fn sent(n: u8) -> Option<Incoming> {
         Some(Incoming::Update(Update(body(n))))
+    }
+
+    fn subscribe(subscribers: &Subscribers<Queue>, capacity: usize) -> Updates {
+        Updates(subscribers.subscribe(Queue::new(capacity)))
     }
 
     /// What the stream holds at this moment; the end counts as an item.
     fn drain(updates: &mut Updates) -> Vec<Option<Incoming>> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut items = Vec::new();
-        while let Poll::Ready(item) = updates.poll(&mut cx) {
+        while let Poll::Ready(item) = updates.0.poll(&mut cx) {
             items.push(item);
             if items.last() == Some(&None) {
                 break;
@@ -248,65 +204,65 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_the_newest_and_marks_the_gap_in_its_place() {
-        let subscribers = Subscribers::new(2);
-        let mut updates = subscribers.subscribe();
+        let subscribers = Subscribers::new();
+        let mut updates = subscribe(&subscribers, 2);
         for n in 1..=5 {
-            subscribers.update(&body(n));
+            update(&subscribers, &body(n));
         }
         let dropped = |count| Some(Incoming::Gap(Gap::Dropped { count }));
-        assert_eq!(drain(&mut updates), [update(1), update(2), dropped(3)]);
+        assert_eq!(drain(&mut updates), [sent(1), sent(2), dropped(3)]);
 
         for n in 6..=8 {
-            subscribers.update(&body(n));
+            update(&subscribers, &body(n));
         }
-        assert_eq!(drain(&mut updates), [update(6), update(7), dropped(1)]);
+        assert_eq!(drain(&mut updates), [sent(6), sent(7), dropped(1)]);
     }
 
     #[test]
     fn a_subscriber_that_never_takes_anything_costs_its_bound() {
-        let subscribers = Subscribers::new(4);
-        let updates = subscribers.subscribe();
+        let subscribers = Subscribers::new();
+        let updates = subscribe(&subscribers, 4);
         for _ in 0..1000 {
-            subscribers.update(&body(1));
-            subscribers.session_renewed();
+            update(&subscribers, &body(1));
+            session_renewed(&subscribers);
         }
         // Four updates, a gap after each, and one for all that was dropped.
-        assert_eq!(updates.queue.with(|pending| pending.items.len()), 9);
+        assert_eq!(updates.0.with(|queue| queue.items.len()), 9);
     }
 
     #[test]
     fn a_renewed_session_is_one_gap() {
-        let subscribers = Subscribers::new(4);
-        let mut updates = subscribers.subscribe();
-        subscribers.update(&body(1));
-        subscribers.session_renewed();
-        subscribers.session_renewed();
+        let subscribers = Subscribers::new();
+        let mut updates = subscribe(&subscribers, 4);
+        update(&subscribers, &body(1));
+        session_renewed(&subscribers);
+        session_renewed(&subscribers);
         assert_eq!(
             drain(&mut updates),
-            [update(1), Some(Incoming::Gap(Gap::SessionRenewed))]
+            [sent(1), Some(Incoming::Gap(Gap::SessionRenewed))]
         );
     }
 
     #[test]
     fn every_subscriber_gets_everything_from_when_it_came_to_the_end() {
-        let subscribers = Subscribers::new(4);
-        subscribers.update(&body(1));
-        let mut early = subscribers.subscribe();
-        subscribers.update(&body(2));
-        let mut late = subscribers.subscribe();
-        subscribers.update(&body(3));
+        let subscribers = Subscribers::new();
+        update(&subscribers, &body(1));
+        let mut early = subscribe(&subscribers, 4);
+        update(&subscribers, &body(2));
+        let mut late = subscribe(&subscribers, 4);
+        update(&subscribers, &body(3));
         subscribers.end();
-        assert_eq!(drain(&mut early), [update(2), update(3), None]);
-        assert_eq!(drain(&mut late), [update(3), None]);
-        assert_eq!(drain(&mut subscribers.subscribe()), [None]);
+        assert_eq!(drain(&mut early), [sent(2), sent(3), None]);
+        assert_eq!(drain(&mut late), [sent(3), None]);
+        assert_eq!(drain(&mut subscribe(&subscribers, 4)), [None]);
     }
 
     #[test]
     fn a_dropped_subscriber_is_forgotten() {
-        let subscribers = Subscribers::new(4);
-        drop(subscribers.subscribe());
-        subscribers.update(&body(1));
-        assert_eq!(subscribers.with(|list| list.queues.len()), 0);
+        let subscribers = Subscribers::new();
+        drop(subscribe(&subscribers, 4));
+        update(&subscribers, &body(1));
+        assert_eq!(subscribers.count(), 0);
     }
 
     #[test]
