@@ -1,4 +1,4 @@
-//! Starts a data centre on loopback, makes a key, calls, gets an update, comes back.
+//! Two people talk over a data centre on loopback, the program ends, and starts again.
 //!
 //! ```sh
 //! cargo run -p mtproto-async-std --example quickstart

@@ -9,6 +9,13 @@ use std::time::Instant;
 use async_std::net::TcpStream;
 use mtproto_driver::Runtime;
 
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use mtproto_driver::{
+    AccountEvents, AccountId, AccountIdError, AccountUpdates, Accounts, AccountsError, Cipher,
+    CipherError, Client, MemorySession, SessionFile, SessionFileError, Store, StoreError, client,
+    guide,
+};
 #[doc(inline)]
 pub use mtproto_driver::{
     ClientConfig, Clock, CloseReason, Closed, Config, ConnectError, Connection, Error, Gap,
@@ -61,4 +68,16 @@ pub async fn connect(
     start: Start,
 ) -> Result<Connection, ConnectError> {
     Connection::connect(&AsyncStd, to, config, start).await
+}
+
+/// Opens an account, stored or new: [`Client::open`] on [`AsyncStd`]. No network is needed yet.
+///
+/// # Errors
+/// The store cannot be read, or the configuration contradicts itself.
+#[cfg(feature = "client")]
+pub async fn open(
+    options: impl Into<client::Options>,
+    store: impl Store,
+) -> Result<Client, client::Error> {
+    Client::open(&AsyncStd, options, store).await
 }

@@ -1,0 +1,21 @@
+//! Signs a person in, step by step; see `--help`.
+//!
+//! ```sh
+//! cargo run -p mtproto-test --bin mtproto-testdc -- --listen 127.0.0.1:4430 --key-out key.pem \
+//!     --user +9996620001,name=Ann &
+//! cargo run -p mtproto-tokio --example sign_in -- --server 127.0.0.1:4430 --key key.pem
+//! ```
+
+#[path = "../../mtproto-driver/examples/shared/server.rs"]
+mod server;
+#[path = "../../mtproto-driver/examples/shared/sign_in.rs"]
+mod sign_in;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = sign_in::Args::parse();
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout());
+    sign_in::run(mtproto_tokio::Tokio, args, input, output).await
+}
