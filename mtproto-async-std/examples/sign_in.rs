@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run -p mtproto-test --bin mtproto-testdc -- --listen 127.0.0.1:4430 --key-out key.pem \
-//!     --user +9996620001,name=Ann &
+//!     --account +9996620001,name=Ann &
 //! cargo run -p mtproto-async-std --example sign_in -- --server 127.0.0.1:4430 --key key.pem
 //! ```
 
@@ -13,13 +13,15 @@ mod sign_in;
 
 use clap::Parser;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
     let args = sign_in::Args::parse();
     let (input, output) = (std::io::stdin().lock(), std::io::stdout());
-    async_std::task::block_on(sign_in::run(
-        mtproto_async_std::AsyncStd,
-        args,
-        input,
-        output,
-    ))
+    let run = sign_in::run(mtproto_async_std::AsyncStd, args, input, output);
+    match async_std::task::block_on(run) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sign_in: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run -p mtproto-test --bin mtproto-testdc -- --listen 127.0.0.1:4430 --key-out key.pem \
-//!     --user +9996620001,name=Ann &
+//!     --account +9996620001,name=Ann &
 //! cargo run -p mtproto-tokio --example sign_in -- --server 127.0.0.1:4430 --key key.pem
 //! ```
 
@@ -14,8 +14,14 @@ mod sign_in;
 use clap::Parser;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
     let args = sign_in::Args::parse();
     let (input, output) = (std::io::stdin().lock(), std::io::stdout());
-    sign_in::run(mtproto_tokio::Tokio, args, input, output).await
+    match sign_in::run(mtproto_tokio::Tokio, args, input, output).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sign_in: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }
