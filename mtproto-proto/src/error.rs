@@ -8,6 +8,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::ids::RequestId;
+
 /// The peer broke the protocol in a way that ends the stream. Session and key survive it: any of
 /// these can be forged by somebody on the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,18 @@ impl fmt::Display for Fate {
     }
 }
 
+/// How far a request is that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It waits in this process: for the stream, for its turn, or to be sent again.
+    Queued,
+    /// It was handed to a stream; nothing is known of its arrival.
+    Written,
+    /// The server has said that it has it. A quick acknowledgement is not authentic and does not
+    /// count.
+    Acked,
+}
+
 /// Why a request ended without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,9 +110,26 @@ pub enum RequestError {
     Cancelled(Fate),
     /// It was refused or lost more often than its retry budget allows, or its session is gone.
     Lost(Fate),
+    /// This request, which it was to come after, ended without an answer that was a success. It was
+    /// not executed itself: it had not left, or the server said so. One that may have been executed
+    /// ends as [`RequestError::Lost`].
+    DependencyFailed(RequestId),
     /// The answer came and cannot be used: it is compressed data that is broken or inflates
     /// beyond [`MAX_INFLATED`](crate::session::MAX_INFLATED). The request was executed.
     BadAnswer,
+}
+
+impl RequestError {
+    /// What is known of a request that got no answer; `None` when it got one: what a method has done
+    /// before it failed is the method's affair.
+    pub fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::Rpc(_) | Self::BadAnswer => None,
+            Self::TimedOut(fate) | Self::Cancelled(fate) | Self::Lost(fate) => Some(*fate),
+            // Whether it never left or was refused, the server did not take it.
+            Self::DependencyFailed(_) => Some(Fate::NotReceived),
+        }
+    }
 }
 
 impl fmt::Display for RequestError {
@@ -108,6 +139,12 @@ impl fmt::Display for RequestError {
             Self::TimedOut(fate) => write!(f, "the request's deadline passed; {fate}"),
             Self::Cancelled(fate) => write!(f, "the request was cancelled; {fate}"),
             Self::Lost(fate) => write!(f, "the request was lost; {fate}"),
+            Self::DependencyFailed(id) => {
+                write!(
+                    f,
+                    "{id}, which it was to come after, failed; it was not executed"
+                )
+            }
             Self::BadAnswer => f.write_str("the answer is broken or too large when inflated"),
         }
     }
@@ -136,6 +173,13 @@ pub enum SendError {
         /// The limit.
         max: usize,
     },
+    /// It is to come after more requests than can be named.
+    TooManyDependencies {
+        /// Requests that have not ended.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The stream has ended or was closed; suspend it and resume on a new one.
     Ended,
 }
@@ -153,6 +197,12 @@ impl fmt::Display for SendError {
                 )
             }
             Self::TooMany { max } => write!(f, "{max} requests are waiting already"),
+            Self::TooManyDependencies { got, max } => {
+                write!(
+                    f,
+                    "the request is to come after {got} others, {max} can be named"
+                )
+            }
             Self::Ended => f.write_str("the connection has ended"),
         }
     }

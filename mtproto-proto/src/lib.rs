@@ -84,6 +84,7 @@
 //! | be a server over one stream, or over many | [`connection::ServerConnection`], [`server::Server`] |
 //! | go on after a stream broke | [`connection::ClientConnection::suspend`], [`connection::Start`] |
 //! | keep the login | [`connection::KeyState`] |
+//! | let a server outlive its process | [`server::Server::suspend`], [`server::Server::poll_change`] |
 //! | bring your own transport | [`session::Session`], [`handshake::ClientHandshake`] |
 //! | only frame packets | [`transport::Codec`] |
 //! | know what happened to a request | [`Fate`], [`RequestError`] |
@@ -113,12 +114,15 @@ pub mod handshake;
 pub mod ids;
 pub mod machine;
 pub mod rng;
+#[doc(hidden)]
+pub mod sabotage;
 pub mod server;
 pub mod session;
+pub mod tap;
 pub mod time;
 pub mod transport;
 
-pub use error::{Fate, PeerMisbehaved, RequestError, RpcError, SendError, Stats};
+pub use error::{Fate, PeerMisbehaved, Progress, RequestError, RpcError, SendError, Stats};
 pub use ids::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, RequestId, SessionId};
 pub use machine::Machine;
 pub use rng::Rng;

@@ -21,6 +21,9 @@ pub struct Rng {
     /// Bytes that tests want to come first, the last one at the beginning.
     #[cfg(feature = "testing")]
     script: alloc::vec::Vec<u8>,
+    /// The same for whole numbers.
+    #[cfg(feature = "testing")]
+    numbers: alloc::vec::Vec<u64>,
 }
 
 impl Rng {
@@ -40,6 +43,8 @@ impl Rng {
             stream,
             #[cfg(feature = "testing")]
             script: alloc::vec::Vec::new(),
+            #[cfg(feature = "testing")]
+            numbers: alloc::vec::Vec::new(),
         }
     }
 
@@ -50,6 +55,15 @@ impl Rng {
     pub fn scripted(script: &[u8]) -> Self {
         let mut rng = Self::from_seed([0; 32]);
         rng.script = script.iter().rev().copied().collect();
+        rng
+    }
+
+    /// A generator that gives these whole numbers first, to whoever asks for one of 64 bits.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn scripted_numbers(numbers: &[u64]) -> Self {
+        let mut rng = Self::from_seed([0; 32]);
+        rng.numbers = numbers.iter().rev().copied().collect();
         rng
     }
 
@@ -75,6 +89,10 @@ impl TryRng for Rng {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        #[cfg(feature = "testing")]
+        if let Some(number) = self.numbers.pop() {
+            return Ok(number);
+        }
         self.stream.try_next_u64()
     }
 

@@ -27,7 +27,7 @@ use crate::connection::{
     Call, ClientConfig, ClientEvent, ConfigError, Error, InitParams, KeyState, Start, Suspended,
 };
 use crate::crypto::dh::PrimeHash;
-use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
+use crate::error::{Fate, PeerMisbehaved, Progress, RequestError, SendError, Stats};
 use crate::handshake::{self, ClientHandshake, Complete, Step};
 use crate::ids::RequestId;
 use crate::machine::Machine;
@@ -36,6 +36,7 @@ use crate::session::{
     BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session, compressed,
     packet,
 };
+use crate::tap::{Begins, Opened, Passed, Watched};
 use crate::time::Time;
 use crate::transport::{Codec, Frame};
 
@@ -83,11 +84,14 @@ pub struct ClientConnection {
     /// Unknown primes of the server that were tested, so that none is tested twice.
     good_primes: Vec<PrimeHash>,
     connected: bool,
+    /// The user waits.
+    online: bool,
     events: VecDeque<ClientEvent>,
     error: Option<Error>,
     closing: bool,
     latest: Time,
     stats: Stats,
+    watched: Watched,
 }
 
 impl ClientConnection {
@@ -119,6 +123,22 @@ impl ClientConnection {
             });
         }
         config.check_keys(rest.perm.is_none())?;
+        let watched = config.taps.opened(
+            now,
+            &Opened {
+                dc: config.dc,
+                framing: config.framing,
+                obfuscated: config.obfuscation.is_some(),
+                pfs: config.pfs.is_some(),
+                begins: match &rest {
+                    Suspended {
+                        session: Some(_), ..
+                    } => Begins::Session,
+                    Suspended { perm: Some(_), .. } => Begins::Key,
+                    _ => Begins::Nothing,
+                },
+            },
+        );
         let mut connection = ClientConnection {
             config,
             rng,
@@ -133,11 +153,13 @@ impl ClientConnection {
             renew_at: None,
             good_primes: rest.good_primes,
             connected: false,
+            online: false,
             events: VecDeque::new(),
             error: None,
             closing: false,
             latest: now,
             stats: Stats::default(),
+            watched,
         };
         connection.begin(now);
         Ok(connection)
@@ -145,6 +167,7 @@ impl ClientConnection {
 
     /// Goes on from what is there: a handshake, a session, a key, or nothing.
     fn begin(&mut self, now: Time) {
+        self.tell_orphans();
         if self
             .temp
             .as_ref()
@@ -160,6 +183,8 @@ impl ClientConnection {
             return;
         }
         if let Some(session) = &mut self.session {
+            session.set_online(now, self.online);
+            session.tell_orphans();
             session.stream_opened(now);
             session.probe(now, self.config.handshake_timeout);
             self.renew_at = self.temp.as_ref().and_then(KeyState::renew_at);
@@ -290,6 +315,7 @@ impl ClientConnection {
             now,
             &mut self.rng,
         );
+        session.set_online(now, self.online);
         session.stream_opened(now);
         if key.expires_at.is_some()
             && let Some(perm) = &self.perm
@@ -317,7 +343,7 @@ impl ClientConnection {
             self.waiting = session.into_pending();
         }
         if let Some(id) = self.binding.take() {
-            self.waiting.take(id);
+            self.waiting.fail(id);
         }
         self.waiting.hold = false;
     }
@@ -348,6 +374,14 @@ impl ClientConnection {
     }
 
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Error> {
+        self.watched.passed(now, || match &frame {
+            Frame::Packet { data, .. } => Passed::In {
+                key: self.session.as_ref().map(Session::key),
+                packet: data,
+            },
+            Frame::QuickAck(token) => Passed::QuickAck(*token),
+            Frame::Status(code) => Passed::Status(*code),
+        });
         match frame {
             Frame::Packet {
                 data,
@@ -405,6 +439,7 @@ impl ClientConnection {
                     first_msg_id,
                     unique_id,
                 },
+                SessionEvent::UpdatesMissed => ClientEvent::UpdatesMissed,
                 SessionEvent::ClockCorrected { by } => ClientEvent::ClockCorrected { by },
                 SessionEvent::KeyStateChanged => match self.learn_key_state() {
                     Some(state) => ClientEvent::KeyStateChanged(state),
@@ -482,18 +517,21 @@ impl ClientConnection {
         Ok(Call::new(id))
     }
 
+    /// How far a request is; `None` when it has ended or never was.
+    pub fn progress(&self, id: RequestId) -> Option<Progress> {
+        match &self.session {
+            Some(session) => session.progress(id),
+            None => self.waiting.progress(id),
+        }
+    }
+
     /// Ends a request: it is not sent, or the server is told that its answer is not wanted.
     /// [`ClientEvent::Failed`] tells its fate.
     pub fn cancel(&mut self, now: Time, id: RequestId) {
         let now = self.forward(now);
         match &mut self.session {
             Some(session) => session.cancel(now, id),
-            None => {
-                if let Some(request) = self.waiting.take(id) {
-                    let error = RequestError::Cancelled(request.fate());
-                    self.events.push_back(ClientEvent::Failed { id, error });
-                }
-            }
+            None => self.end_waiting(id, RequestError::Cancelled),
         }
         if let Some(error) = self.drain_session() {
             self.fail(error);
@@ -507,9 +545,17 @@ impl ClientConnection {
     pub(crate) fn withdraw(&mut self, now: Time, id: RequestId) -> Option<Fate> {
         let now = self.forward(now);
         let fate = match &mut self.session {
-            Some(session) => session.withdraw(id),
-            None => self.waiting.take(id).map(|request| request.fate()),
+            Some(session) => {
+                let fate = session.withdraw(id);
+                session.tell_orphans();
+                fate
+            }
+            None => self.waiting.fail(id).map(|request| request.fate()),
         };
+        self.tell_orphans();
+        if let Some(error) = self.drain_session() {
+            self.fail(error);
+        }
         // It may have been the last one that waited for its answer.
         self.switch_if_ready(now);
         fate
@@ -522,6 +568,18 @@ impl ClientConnection {
             && let Some(session) = &mut self.session
         {
             session.probe(now, self.config.handshake_timeout);
+        }
+    }
+
+    /// Whether the user waits; each stream begins with no. Then a silent server is asked sooner
+    /// whether it lives: see [`ping_interval_online`](crate::session::Config::ping_interval_online).
+    ///
+    /// To ask at once is [`ClientConnection::check`].
+    pub fn set_online(&mut self, now: Time, online: bool) {
+        let now = self.forward(now);
+        self.online = online;
+        if let Some(session) = &mut self.session {
+            session.set_online(now, online);
         }
     }
 
@@ -601,6 +659,7 @@ impl ClientConnection {
     /// What outlives the stream: keys, the session, what waits. Valid at any time, also after an
     /// error. Take the events first.
     pub fn suspend(mut self) -> Box<Suspended> {
+        self.watched.passed(self.latest, || Passed::Suspended);
         if let Some(session) = &mut self.session {
             session.stream_closed();
         }
@@ -626,12 +685,31 @@ impl ClientConnection {
         })
     }
 
+    /// Ends a request that waits for a session, and what is to come after it.
+    fn end_waiting(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
+        if let Some(request) = self.waiting.fail(id) {
+            let error = error(request.fate());
+            self.events.push_back(ClientEvent::Failed { id, error });
+        }
+        self.tell_orphans();
+    }
+
+    /// Tells of requests that ended, while there was no session, because of what they came after.
+    fn tell_orphans(&mut self) {
+        for (id, error) in self.waiting.take_orphans() {
+            self.events.push_back(ClientEvent::Failed { id, error });
+        }
+    }
+
     fn forward(&mut self, now: Time) -> Time {
         self.latest = self.latest.max(now);
         self.latest
     }
 
     fn fail(&mut self, error: Error) -> Error {
+        if self.error.is_none() {
+            self.watched.passed(self.latest, || Passed::Failed(&error));
+        }
         self.error.get_or_insert(error).clone()
     }
 
@@ -641,12 +719,7 @@ impl ClientConnection {
 
     fn handle_deadlines(&mut self, now: Time) -> Result<(), Error> {
         while let Some(id) = self.waiting.expired(now) {
-            let fate = self
-                .waiting
-                .take(id)
-                .map_or(Fate::NotSent, |request| request.fate());
-            let error = RequestError::TimedOut(fate);
-            self.events.push_back(ClientEvent::Failed { id, error });
+            self.end_waiting(id, RequestError::TimedOut);
         }
         if let Some(running) = &self.handshake {
             running.handshake.handle_timeout(now)?;
@@ -710,6 +783,10 @@ impl Machine for ClientConnection {
             && core::mem::replace(&mut running.unsent, false)
         {
             let query = running.handshake.query();
+            self.watched.passed(now, || Passed::Out {
+                key: None,
+                packet: query,
+            });
             self.codec
                 .write_packet(&mut self.rng, out, query.len(), false, |out, _| {
                     out.extend_from_slice(query);
@@ -722,7 +799,14 @@ impl Machine for ClientConnection {
                 out,
                 plan.packet_len(),
                 plan.quick_ack(),
-                |out, rng| session.write_packet(now, &plan, rng, out),
+                |out, rng| {
+                    let start = out.len();
+                    session.write_packet(now, &plan, rng, out);
+                    self.watched.passed(now, || Passed::Out {
+                        key: Some(session.key()),
+                        packet: out.get(start..).unwrap_or_default(),
+                    });
+                },
             )
         } else {
             return false;

@@ -14,6 +14,7 @@ use crate::crypto::RsaPublicKey;
 use crate::ids::DcId;
 use crate::rng::Rng;
 use crate::session;
+use crate::tap::{Tap, Taps};
 use crate::transport::{self, Codec, Framing, Obfuscation};
 
 /// How a client connects.
@@ -39,6 +40,8 @@ pub struct ClientConfig {
     pub handshake_timeout: Duration,
     /// Timers and bounds of the session.
     pub session: session::Config,
+    /// Who watches the streams. Nobody.
+    pub taps: Taps,
 }
 
 impl ClientConfig {
@@ -53,7 +56,13 @@ impl ClientConfig {
             init: None,
             handshake_timeout: Duration::from_secs(10),
             session: session::Config::default(),
+            taps: Taps::default(),
         }
+    }
+
+    /// Lets somebody watch the streams: everything is shown, keys too.
+    pub fn record(&mut self, tap: impl Tap + 'static) {
+        self.taps = Taps::new(tap);
     }
 }
 

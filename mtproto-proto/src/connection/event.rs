@@ -49,13 +49,17 @@ pub enum ClientEvent {
         /// The boxed object.
         body: Bytes,
     },
-    /// The server has a new session for us: updates may have been missed.
+    /// Updates may have been missed: the server has a new session for us, or sent something again
+    /// that is so old that nobody can tell whether it came.
     SessionRenewed {
-        /// Messages with smaller ids are unknown to the server.
+        /// Messages with smaller ids are unknown to the server; or the message that is too old.
         first_msg_id: MsgId,
-        /// The server's name for the event.
+        /// The server's name for the event; 0 if something was too old.
         unique_id: i64,
     },
+    /// Something that may have been an update was dropped: it came so late that nobody could tell
+    /// whether it had come before, or did not inflate. Get the difference. At most once a minute.
+    UpdatesMissed,
     /// The server's time differs from what was believed by more than half a minute.
     ClockCorrected {
         /// Seconds, positive when the server is ahead of what was believed.

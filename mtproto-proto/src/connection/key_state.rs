@@ -20,7 +20,7 @@ use crate::crypto::AuthKey;
 use crate::crypto::dh::PrimeHash;
 #[cfg(feature = "client")]
 use crate::error::Fate;
-use crate::error::RequestError;
+use crate::error::{Progress, RequestError};
 use crate::handshake::Complete;
 use crate::ids::{AuthKeyId, DcId, RequestId};
 use crate::session::{MAX_FUTURE, Pending, Salt, Salts, Session};
@@ -282,8 +282,22 @@ impl Suspended {
     pub(crate) fn cancel(&mut self, id: RequestId) -> Option<Fate> {
         match &mut self.session {
             Some(session) => session.withdraw(id),
-            None => self.waiting.take(id).map(|request| request.fate()),
+            None => self.waiting.fail(id).map(|request| request.fate()),
         }
+    }
+
+    /// How far a request is; `None` when it has ended or never was.
+    pub fn progress(&self, id: RequestId) -> Option<Progress> {
+        match &self.session {
+            Some(session) => session.progress(id),
+            None => self.waiting.progress(id),
+        }
+    }
+
+    /// Whether there is a session under a temporary key.
+    #[cfg(feature = "client")]
+    pub(crate) fn runs_on_temporary_key(&self) -> bool {
+        self.session.is_some() && self.temp.is_some()
     }
 
     /// What is worth keeping when nothing waits and no stream follows soon: a temporary key.
@@ -307,11 +321,7 @@ impl Suspended {
 
     /// Requests that wait, and how each ends if there is no further stream.
     pub fn into_failures(self) -> Vec<(RequestId, RequestError)> {
-        let mut pending = self.session.map_or(self.waiting, Session::into_pending);
-        pending
-            .ids()
-            .into_iter()
-            .filter_map(|id| Some((id, RequestError::Lost(pending.take(id)?.fate()))))
-            .collect()
+        let pending = self.session.map_or(self.waiting, Session::into_pending);
+        pending.into_fates()
     }
 }

@@ -32,7 +32,7 @@ impl ServerConnection {
     }
 
     /// A connection for a server that knows keys and sessions already, of an earlier stream or of
-    /// a store.
+    /// a store ([`Server::resume`]).
     pub fn with(mut server: Server, now: Time) -> Self {
         while server.poll_action().is_some() {}
         server.handle_connected(now, CONN);
@@ -47,7 +47,8 @@ impl ServerConnection {
         &mut self.server
     }
 
-    /// The server with its keys and sessions, for the next stream.
+    /// The server with its keys and sessions, for the next stream, or to be stored with
+    /// [`Server::suspend`].
     pub fn into_server(mut self, now: Time) -> Server {
         self.server.handle_closed(now, CONN);
         self.server

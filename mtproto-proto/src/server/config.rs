@@ -43,6 +43,13 @@ pub struct ServerConfig {
     /// Ask for unknown keys with [`Event::KeyNeeded`](super::Event::KeyNeeded) instead of refusing
     /// them: no.
     pub external_keys: bool,
+    /// Note what changes, for [`Server::poll_change`](super::Server::poll_change), which has to be
+    /// called then: no.
+    pub journal: bool,
+    /// Bytes of answers and updates, over all sessions, that wait for a stream or for an
+    /// acknowledgement: 256 MiB. Beyond, the session that has most forgets its oldest; its client
+    /// does not get them again and learns by its own deadline.
+    pub max_unacked_bytes: usize,
     /// Timers and bounds of sessions.
     pub session: session::Config,
 }
@@ -62,6 +69,8 @@ impl ServerConfig {
             max_keys: 100_000,
             max_sessions_per_key: 64,
             external_keys: false,
+            journal: false,
+            max_unacked_bytes: 256 << 20,
             session: session::Config::server(),
         }
     }

@@ -81,6 +81,10 @@ pub enum Event {
         msg_id: MsgId,
         /// The boxed function, wrappers and all.
         body: Bytes,
+        /// It came before a restart and was not answered: whoever ran the server then may have
+        /// been told of it under the same `id`, and may have executed it. The client does not send
+        /// it again; answer it, with what came of it or with an error.
+        again: bool,
     },
     /// The client does not want this call's answer any more.
     Dropped {

@@ -5,7 +5,7 @@
 //! Must not know: sessions, streams.
 //! Spec: "Perfect Forward Secrecy"; "auth.bindTempAuthKey".
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -15,26 +15,19 @@ use crate::handshake::Complete;
 use crate::handshake::bind::open_bind_message;
 use crate::ids::{AuthKeyId, MsgId, SessionId};
 use crate::server::ServerConfig;
+use crate::server::state::SavedKey;
 use crate::session::floor_of;
 use crate::time::Time;
 
 /// Longest life of a temporary key that is accepted, with a minute for clocks that differ.
 const MAX_TEMP_LIFE: Duration = Duration::from_secs(86_400 + 60);
 
-struct Key {
-    key: AuthKey,
-    /// The salt of the handshake, and when that was.
-    first_salt: Option<(i64, Time)>,
-    /// A temporary key's end.
-    expires: Option<Time>,
-    /// The permanent key that a temporary one is bound to.
-    bound: Option<AuthKeyId>,
-}
-
 pub(super) struct Keys {
-    keys: BTreeMap<AuthKeyId, Key>,
+    keys: BTreeMap<AuthKeyId, SavedKey>,
     max: usize,
     last_plain_id: i64,
+    /// Keys that came, changed or went since the journal was last taken.
+    journal: Option<BTreeSet<AuthKeyId>>,
 }
 
 /// What `auth.bindTempAuthKey` says, and where it came.
@@ -87,7 +80,42 @@ impl Keys {
             keys: BTreeMap::new(),
             max: config.max_keys,
             last_plain_id: 0,
+            journal: config.journal.then(BTreeSet::new),
         }
+    }
+
+    fn note(&mut self, id: AuthKeyId) {
+        if let Some(journal) = &mut self.journal {
+            journal.insert(id);
+        }
+    }
+
+    /// All keys, as they are stored.
+    pub(super) fn save(&mut self) -> BTreeMap<AuthKeyId, SavedKey> {
+        if let Some(journal) = &mut self.journal {
+            journal.clear();
+        }
+        self.keys.clone()
+    }
+
+    /// Takes over what was stored; the owner answers for how many there are.
+    pub(super) fn restore(&mut self, keys: BTreeMap<AuthKeyId, SavedKey>) {
+        self.keys = keys;
+    }
+
+    /// Those that went and those that came or changed since this was last called.
+    pub(super) fn take_change(&mut self) -> (Vec<AuthKeyId>, BTreeMap<AuthKeyId, SavedKey>) {
+        let changed = self.journal.as_mut().map(core::mem::take);
+        let (mut gone, mut keys) = (Vec::new(), BTreeMap::new());
+        for id in changed.unwrap_or_default() {
+            match self.keys.get(&id) {
+                Some(key) => {
+                    keys.insert(id, key.clone());
+                }
+                None => gone.push(id),
+            }
+        }
+        (gone, keys)
     }
 
     pub(super) fn knows(&self, id: AuthKeyId) -> bool {
@@ -128,13 +156,14 @@ impl Keys {
         let expires = complete
             .expires_at
             .map(|at| Time::from_unix(u64::try_from(at).unwrap_or(0)).max(now));
-        let key = Key {
+        let key = SavedKey {
             key: complete.key.clone(),
             first_salt: Some((complete.salt, now)),
             expires,
             bound: None,
         };
         self.keys.insert(complete.key.id(), key);
+        self.note(complete.key.id());
         true
     }
 
@@ -142,17 +171,19 @@ impl Keys {
     pub(super) fn insert_stored(&mut self, key: AuthKey) {
         if self.keys.len() < self.max {
             let id = key.id();
-            self.keys.entry(id).or_insert(Key {
+            self.keys.entry(id).or_insert(SavedKey {
                 key,
                 first_salt: None,
                 expires: None,
                 bound: None,
             });
+            self.note(id);
         }
     }
 
     pub(super) fn remove(&mut self, id: AuthKeyId) {
         self.keys.remove(&id);
+        self.note(id);
     }
 
     /// Forgets a permanent key and the temporary ones bound to it, which are returned; `None` for a
@@ -161,7 +192,7 @@ impl Keys {
         if self.keys.get(&id).is_none_or(|key| key.expires.is_some()) {
             return None;
         }
-        self.keys.remove(&id);
+        self.remove(id);
         Some(self.drop_temp(id, &[]))
     }
 
@@ -174,7 +205,7 @@ impl Keys {
             .map(|(id, _)| *id)
             .collect();
         for id in &dropped {
-            self.keys.remove(id);
+            self.remove(*id);
         }
         dropped
     }
@@ -219,6 +250,7 @@ impl Keys {
         if let Some(temp) = self.keys.get_mut(&bind.temp) {
             temp.bound = Some(bind.perm);
         }
+        self.note(bind.temp);
         Ok(())
     }
 

@@ -5,13 +5,18 @@
 //! Must not know: packets, framing.
 //! Spec: "Service Messages", sessions.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::crypto::AuthKey;
 use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
 use crate::server::ServerConfig;
+use crate::server::keys::Keys;
+use crate::server::state::{Saved, SavedSession};
 use crate::session::{self, MAX_AGE, ServerSalts, Session, floor_of};
 use crate::time::Time;
 
@@ -28,6 +33,8 @@ pub(super) struct Entry {
     /// When the server's timer for it is set.
     pub(super) armed: Option<Time>,
     calls: BTreeMap<MsgId, IncomingId>,
+    /// Bytes that wait, as the registry has counted them.
+    waiting: usize,
 }
 
 pub(super) struct Registry {
@@ -37,14 +44,29 @@ pub(super) struct Registry {
     floors: BTreeMap<AuthKeyId, MsgId>,
     calls: BTreeMap<IncomingId, (AuthKeyId, SessionId, MsgId)>,
     last_call: u64,
-    salt_secret: [u8; 32],
+    salt_secret: Zeroizing<[u8; 32]>,
     config: session::Config,
     session_timeout: Duration,
     max_per_key: usize,
+    /// Bytes that wait in all sessions, and in which.
+    waiting: usize,
+    by_waiting: BTreeSet<(usize, AuthKeyId, SessionId)>,
+    max_waiting: usize,
+    journal: Option<Journal>,
+}
+
+/// What may have changed since the journal was last taken.
+#[derive(Default)]
+struct Journal {
+    sessions: BTreeSet<(AuthKeyId, SessionId)>,
+    /// Sessions that ended: what begins under the same name is another one.
+    gone: BTreeSet<(AuthKeyId, SessionId)>,
+    floors: BTreeSet<AuthKeyId>,
+    last_call: u64,
 }
 
 impl Registry {
-    pub(super) fn new(config: &ServerConfig, salt_secret: [u8; 32]) -> Self {
+    pub(super) fn new(config: &ServerConfig, salt_secret: Zeroizing<[u8; 32]>) -> Self {
         Registry {
             sessions: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -54,6 +76,10 @@ impl Registry {
             config: config.session.clone(),
             session_timeout: config.session_timeout,
             max_per_key: config.max_sessions_per_key,
+            waiting: 0,
+            by_waiting: BTreeSet::new(),
+            max_waiting: config.max_unacked_bytes,
+            journal: config.journal.then(Journal::default),
         }
     }
 
@@ -61,8 +87,13 @@ impl Registry {
         self.sessions.contains_key(&(key, session))
     }
 
+    /// The session, which is noted as changed.
     pub(super) fn get_mut(&mut self, key: AuthKeyId, session: SessionId) -> Option<&mut Entry> {
-        self.sessions.get_mut(&(key, session))
+        let entry = self.sessions.get_mut(&(key, session))?;
+        if let Some(journal) = &mut self.journal {
+            journal.sessions.insert((key, session));
+        }
+        Some(entry)
     }
 
     pub(super) fn stream_of(&self, key: AuthKeyId, session: SessionId) -> Option<ConnId> {
@@ -102,25 +133,41 @@ impl Registry {
         now: Time,
     ) {
         let id = key.id();
-        let salts = ServerSalts::new(self.salt_secret, id, first_salt);
+        let salts = ServerSalts::new(*self.salt_secret, id, first_salt);
         let mut new = Session::server(key.clone(), session, salts, self.config.clone(), now);
         if let Some(floor) = self.floors.get(&id) {
             new.forget_below(*floor);
         }
+        self.insert(id, session, new, now);
+    }
+
+    fn insert(&mut self, key: AuthKeyId, id: SessionId, mut session: Session, heard: Time) {
+        if let Some(journal) = &mut self.journal {
+            session.begin_journal();
+            journal.sessions.insert((key, id));
+        }
         let entry = Entry {
-            session: new,
+            session,
             conn: None,
-            heard: now,
+            heard,
             forget_at: None,
             armed: None,
             calls: BTreeMap::new(),
+            waiting: 0,
         };
-        self.sessions.insert((id, session), entry);
+        self.sessions.insert((key, id), entry);
     }
 
     pub(super) fn remove(&mut self, key: AuthKeyId, session: SessionId) -> Option<Entry> {
         let entry = self.sessions.remove(&(key, session))?;
-        if let Some(newest) = entry.session.newest_from_peer() {
+        self.by_waiting.remove(&(entry.waiting, key, session));
+        self.waiting = self.waiting.saturating_sub(entry.waiting);
+        if let Some(journal) = &mut self.journal {
+            journal.sessions.remove(&(key, session));
+            journal.gone.insert((key, session));
+            journal.floors.insert(key);
+        }
+        if let Some(newest) = entry.session.newest_settled() {
             if self.floors.len() >= MAX_FLOORS {
                 // What is older is refused by its age.
                 let oldest = self.floors.values().min().copied();
@@ -187,11 +234,15 @@ impl Registry {
     ) -> IncomingId {
         self.last_call = self.last_call.saturating_add(1);
         let id = IncomingId(self.last_call);
+        self.name(key, session, msg_id, id);
+        id
+    }
+
+    fn name(&mut self, key: AuthKeyId, session: SessionId, msg_id: MsgId, id: IncomingId) {
         self.calls.insert(id, (key, session, msg_id));
         if let Some(entry) = self.sessions.get_mut(&(key, session)) {
             entry.calls.insert(msg_id, id);
         }
-        id
     }
 
     pub(super) fn unregister(
@@ -219,5 +270,163 @@ impl Registry {
             entry.calls.remove(&call.2);
         }
         Some(call)
+    }
+}
+
+/// What waits in all sessions together.
+impl Registry {
+    /// Counts what waits in a session; sessions that have too much forget their oldest.
+    pub(super) fn weigh(&mut self, key: AuthKeyId, session: SessionId) {
+        self.count_waiting(key, session);
+        while self.waiting > self.max_waiting
+            && let Some((_, key, session)) = self.by_waiting.last().copied()
+        {
+            let forgot = self
+                .get_mut(key, session)
+                .is_some_and(|entry| entry.session.forget_oldest());
+            self.count_waiting(key, session);
+            if !forgot {
+                break;
+            }
+        }
+    }
+
+    fn count_waiting(&mut self, key: AuthKeyId, session: SessionId) {
+        let Some(entry) = self.sessions.get_mut(&(key, session)) else {
+            return;
+        };
+        let now = entry.session.waiting_bytes();
+        let before = core::mem::replace(&mut entry.waiting, now);
+        if now == before {
+            return;
+        }
+        self.waiting = self.waiting.saturating_sub(before).saturating_add(now);
+        self.by_waiting.remove(&(before, key, session));
+        if now > 0 {
+            self.by_waiting.insert((now, key, session));
+        }
+    }
+}
+
+/// What survives the process.
+impl Registry {
+    /// All sessions and what is remembered of those that are over.
+    pub(super) fn save(&mut self, into: &mut Saved) {
+        if let Some(journal) = &mut self.journal {
+            *journal = Journal {
+                last_call: self.last_call,
+                ..Journal::default()
+            };
+            for entry in self.sessions.values_mut() {
+                entry.session.begin_journal();
+            }
+        }
+        into.salt_secret = self.salt_secret.clone();
+        into.last_call = self.last_call;
+        into.floors = self.floors.clone();
+        into.sessions = self
+            .sessions
+            .iter()
+            .map(|(id, entry)| {
+                let saved = SavedSession {
+                    heard: entry.heard,
+                    calls: entry.calls.clone(),
+                    session: entry.session.save(),
+                };
+                (*id, saved)
+            })
+            .collect();
+    }
+
+    /// Takes over what was stored, but for the sessions of keys that are over. The calls that ran
+    /// are returned in their order.
+    pub(super) fn restore(
+        &mut self,
+        saved: &mut Saved,
+        keys: &Keys,
+        now: Time,
+    ) -> Vec<(IncomingId, AuthKeyId, SessionId, MsgId, Bytes)> {
+        self.last_call = saved.last_call;
+        self.floors = core::mem::take(&mut saved.floors);
+        let mut running = Vec::new();
+        for ((key, id), saved) in core::mem::take(&mut saved.sessions) {
+            let Some(auth_key) = keys.get(key, now).cloned() else {
+                continue;
+            };
+            let salts = ServerSalts::new(*self.salt_secret, key, keys.first_salt(key));
+            let mut session = Session::server(auth_key, id, salts, self.config.clone(), now);
+            let calls = saved.session.running.clone();
+            session.restore(saved.session, now);
+            self.insert(key, id, session, saved.heard);
+            for (msg_id, body) in calls {
+                let call = saved.calls.get(&msg_id).copied();
+                let call = call.filter(|call| !self.calls.contains_key(call));
+                let call = match call {
+                    Some(call) => {
+                        self.last_call = self.last_call.max(call.0);
+                        self.name(key, id, msg_id, call);
+                        call
+                    }
+                    None => self.register(key, id, msg_id),
+                };
+                running.push((call, key, id, msg_id, body));
+            }
+            if let Some(entry) = self.sessions.get_mut(&(key, id)) {
+                entry.forget_at = Some(now + self.session_timeout);
+            }
+            self.weigh(key, id);
+        }
+        if let Some(journal) = &mut self.journal {
+            *journal = Journal {
+                last_call: self.last_call,
+                ..Journal::default()
+            };
+        }
+        running.sort_unstable_by_key(|(call, ..)| *call);
+        running
+    }
+
+    /// Adds what changed since this was last called; whether anything did.
+    pub(super) fn take_change(&mut self, into: &mut Saved) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
+        let journal = core::mem::replace(
+            journal,
+            Journal {
+                last_call: self.last_call,
+                ..Journal::default()
+            },
+        );
+        into.salt_secret = self.salt_secret.clone();
+        into.last_call = self.last_call;
+        into.sessions_gone = journal.gone.into_iter().collect();
+        into.floors = journal
+            .floors
+            .into_iter()
+            .filter_map(|key| Some((key, *self.floors.get(&key)?)))
+            .collect();
+        for id in journal.sessions {
+            let Some(entry) = self.sessions.get_mut(&id) else {
+                continue;
+            };
+            if let Some(session) = entry.session.take_change() {
+                let calls = session
+                    .running
+                    .keys()
+                    .filter_map(|msg_id| Some((*msg_id, *entry.calls.get(msg_id)?)))
+                    .collect();
+                let saved = SavedSession {
+                    heard: entry.heard,
+                    calls,
+                    session,
+                };
+                into.sessions.insert(id, saved);
+            }
+        }
+        self.last_call != journal.last_call
+            || !(into.sessions_gone.is_empty()
+                && into.floors.is_empty()
+                && into.sessions.is_empty())
     }
 }

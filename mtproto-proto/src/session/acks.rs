@@ -63,6 +63,11 @@ impl Acks {
         self.due = !self.pending.is_empty();
     }
 
+    /// All that waits.
+    pub(crate) fn pending(&self) -> &[MsgId] {
+        &self.pending
+    }
+
     pub(crate) fn is_due(&self) -> bool {
         self.due
     }

@@ -7,8 +7,6 @@
 //! Spec: "Service Messages"; "Service Messages about Messages".
 
 use alloc::string::String;
-use alloc::vec::Vec;
-use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
@@ -16,24 +14,21 @@ use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, Decode, DecodeError, Function, Reader};
 
 use crate::error::{Fate, RequestError, RpcError, count};
-use crate::ids::MsgId;
+use crate::ids::{MsgId, RequestId};
 use crate::rng::Rng;
+use crate::sabotage::{self, Sabotage};
+use crate::session::after;
+use crate::session::client::ONLY_PONGS;
 use crate::session::incoming::{Context, Message, constructor, inflate, parse};
 use crate::session::msg_id::{MsgIds, Parity};
 use crate::session::pending::{Request, Sent};
-use crate::session::{Acks, Event, Former, SeqNo, Session, Side, is_service_call, random_id};
+use crate::session::{Event, Session, Side, is_service_call};
 use crate::time::Time;
 
 /// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
 const LARGE_ANSWER: usize = 16 << 10;
 /// So many bytes of them renew the session: else the server would send them for ever. TDLib's number.
 const MAX_UNWANTED: usize = 256 << 10;
-/// A stream that answered a ping but not a request of this age is as good as dead: on the next one
-/// the server is asked what became of it. TDLib's number.
-const ONLY_PONGS: Duration = Duration::from_secs(60);
-/// Requests have a budget; acknowledgements, pings and questions of ours are sent again after so
-/// many refusals in a row: a salt, the clock and the session cost one each, times two.
-const MAX_SERVICE_REFUSALS: u8 = 6;
 
 impl Session {
     /// One message of the server. `Ok(false)`: it was dropped and is not to be acknowledged.
@@ -46,7 +41,7 @@ impl Session {
     ) -> Result<bool, DecodeError> {
         let Message { msg_id, body, .. } = message;
         if context.stale && !self.repairs_clock(context, msg_id, constructor, &body, rng) {
-            count(&mut self.stats.too_old);
+            self.dropped_as_too_old(context.now, constructor);
             return Ok(false);
         }
         match constructor {
@@ -76,12 +71,13 @@ impl Session {
             }
             types::MsgDetailedInfo::ID => {
                 let info: types::MsgDetailedInfo = parse(&body)?;
-                self.acknowledged(MsgId(info.msg_id));
-                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id));
+                let request = MsgId(info.msg_id);
+                self.acknowledged(request);
+                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id), Some(request));
             }
             types::MsgNewDetailedInfo::ID => {
                 let info: types::MsgNewDetailedInfo = parse(&body)?;
-                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id));
+                self.handle_detailed_info(context.now, MsgId(info.answer_msg_id), None);
             }
             functions::Ping::ID => {
                 let mut reader = Reader::new(&body);
@@ -99,8 +95,12 @@ impl Session {
             types::DestroySessionOk::ID | types::DestroySessionNone::ID => {
                 self.handle_answer_without_id(functions::DestroySession::ID, body);
             }
-            // It may be ignored; what we sent and the server lacks is asked for by state.
-            types::MsgResendReq::ID | types::MsgResendAnsReq::ID => {}
+            types::MsgResendReq::ID => {
+                let asked: types::MsgResendReq = parse(&body)?;
+                self.handle_resend_req(context, msg_id, &asked.msg_ids);
+            }
+            // A client has no answers.
+            types::MsgResendAnsReq::ID => {}
             _ if DestroyAuthKeyRes::from_bytes(&body).is_ok() => {
                 self.handle_answer_without_id(functions::DestroyAuthKey::ID, body);
             }
@@ -111,6 +111,19 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// A message was dropped because nobody can tell whether it came before.
+    pub(super) fn dropped_as_too_old(&mut self, now: Time, constructor: u32) {
+        count(&mut self.stats.too_old);
+        self.lost_unread(now, constructor);
+    }
+
+    /// A message was dropped: it may have been an update, or have stood for some.
+    pub(super) fn lost_unread(&mut self, now: Time, constructor: u32) {
+        if !tells_nothing_of_updates(constructor) {
+            self.updates_missed(now);
+        }
     }
 
     /// Whether a message that seems too old shows that our time is wrong, which is repaired here
@@ -124,7 +137,9 @@ impl Session {
         rng: &mut Rng,
     ) -> bool {
         match constructor {
-            types::BadMsgNotification::ID | types::BadServerSalt::ID => true,
+            types::BadMsgNotification::ID | types::BadServerSalt::ID => {
+                !sabotage::breaks(Sabotage::ClockExemption)
+            }
             types::RpcResult::ID | types::Pong::ID => {
                 // Both begin with the id of the request's message.
                 let request = body.get(4..).and_then(|body| body.first_chunk::<8>());
@@ -214,14 +229,18 @@ impl Session {
         };
         let error = result.as_ref().and_then(rpc_error);
         if let Some(error) = &error
-            && self.initialise_again(error, id)
+            && (self.initialise_again(error, id) || self.wait_again(error, id))
         {
             return Ok(());
         }
         let Side::Client(client) = &mut self.side else {
             return Ok(());
         };
-        let Some(ended) = client.pending.take(id) else {
+        let ended = match (&error, &result) {
+            (None, Some(_)) => client.pending.answer(id),
+            _ => client.pending.fail(id),
+        };
+        let Some(ended) = ended else {
             return Ok(());
         };
         client.refusals = 0;
@@ -240,13 +259,34 @@ impl Session {
                 }
             }
         };
-        self.events.push_back(event);
+        self.tell_end(event);
         Ok(())
+    }
+
+    /// The server did not execute a call because of what that comes after: it is sent again when
+    /// that is done, or ends if that failed.
+    fn wait_again(&mut self, error: &RpcError, id: RequestId) -> bool {
+        let Side::Client(client) = &mut self.side else {
+            return false;
+        };
+        // If nothing was named the error is somebody else's.
+        let named = |request: &Request| !request.named.is_empty();
+        if !after::is_wait_error(&error.message) || !client.pending.get(id).is_some_and(named) {
+            return false;
+        }
+        match client.pending.was_not_waited_for(id) {
+            Some(error) => {
+                client.pending.fail(id);
+                self.tell_end(Event::Failed { id, error });
+            }
+            None => self.send_again(&[id], Fate::NotReceived),
+        }
+        true
     }
 
     /// The server forgot how this connection was initialised: says so again with the next calls,
     /// this one first.
-    fn initialise_again(&mut self, error: &RpcError, id: crate::RequestId) -> bool {
+    fn initialise_again(&mut self, error: &RpcError, id: RequestId) -> bool {
         let forgotten = error.code == 400
             && matches!(
                 error.message.as_str(),
@@ -288,8 +328,8 @@ impl Session {
             return count(&mut self.stats.unknown_answers);
         }
         client.refusals = 0;
-        client.pending.take(id);
-        self.events.push_back(Event::Response { id, body });
+        client.pending.answer(id);
+        self.tell_end(Event::Response { id, body });
     }
 
     /// An answer that names no message: it belongs to the oldest such request.
@@ -299,8 +339,8 @@ impl Session {
         };
         match client.pending.written_with_constructor(function) {
             Some(id) => {
-                client.pending.take(id);
-                self.events.push_back(Event::Response { id, body });
+                client.pending.answer(id);
+                self.tell_end(Event::Response { id, body });
             }
             None => count(&mut self.stats.unknown_answers),
         }
@@ -325,103 +365,6 @@ impl Session {
         }
     }
 
-    /// `bad_msg_notification`: none of what it names was executed, but for codes 19 and 20. One
-    /// that comes in a former session was answered by the present one already.
-    fn handle_bad_msg(
-        &mut self,
-        context: &Context,
-        msg_id: MsgId,
-        bad: &types::BadMsgNotification,
-        rng: &mut Rng,
-    ) {
-        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
-            return;
-        };
-        match bad.error_code {
-            // Too old to know whether it came, or a container that came before: its packet may have
-            // been sent a second time by somebody else.
-            19 | 20 => {
-                let Side::Client(client) = &self.side else {
-                    return;
-                };
-                let (again, lost): (Vec<_>, Vec<_>) = refused
-                    .into_iter()
-                    .partition(|id| client.pending.get(*id).is_some_and(|r| r.idempotent));
-                self.send_again(&again, Fate::MaybeExecuted);
-                for id in lost {
-                    self.lose(id);
-                }
-            }
-            // Our clock was behind; the notification's own id has put it right.
-            16 => self.send_again(&refused, Fate::NotReceived),
-            // Our clock is ahead. Ids would have to go back, which needs a new session.
-            17 => {
-                if self.is_current(context) {
-                    let corrected = self.ids.reset(msg_id, context.now);
-                    self.clock_corrected(corrected);
-                    self.renew(rng);
-                }
-                self.send_again(&refused, Fate::NotReceived);
-            }
-            // Numbers or containers that the server does not like: only a new session helps.
-            _ => {
-                if self.is_current(context) {
-                    self.renew(rng);
-                }
-                self.send_again(&refused, Fate::NotReceived);
-            }
-        }
-    }
-
-    /// `bad_server_salt`: the same with the right salt.
-    fn handle_bad_salt(&mut self, now: Time, bad: &types::BadServerSalt) {
-        let Some(refused) = self.refused(MsgId(bad.bad_msg_id)) else {
-            return;
-        };
-        let server_now = self.ids.server_now(now);
-        if let Side::Client(client) = &mut self.side {
-            client.salts.replace(bad.new_server_salt, server_now);
-            client.salts_asked = None;
-        }
-        self.events.push_back(Event::KeyStateChanged);
-        self.send_again(&refused, Fate::NotReceived);
-    }
-
-    /// Everything behind a refused message id: puts back what is not a request, and returns the
-    /// requests. `None` if we did not send it.
-    fn refused(&mut self, msg_id: MsgId) -> Option<Vec<crate::RequestId>> {
-        let Side::Client(client) = &mut self.side else {
-            return None;
-        };
-        let Some(members) = client.pending.refused(msg_id) else {
-            count(&mut self.stats.unknown_notifications);
-            return None;
-        };
-        client.refusals = client.refusals.saturating_add(1);
-        let repeat = client.refusals <= MAX_SERVICE_REFUSALS;
-        let mut requests = Vec::new();
-        for member in members {
-            match member {
-                Sent::Request(id) => requests.push(id),
-                _ if !repeat => {}
-                Sent::Acks(ids) => self.acks.put_back(ids),
-                Sent::FutureSalts => {
-                    if let Side::Client(client) = &mut self.side {
-                        client.salts_asked = None;
-                    }
-                }
-                Sent::Ping => {
-                    if let Side::Client(client) = &mut self.side {
-                        client.ping_due = true;
-                    }
-                }
-                Sent::Notice(notice) => self.notify(notice),
-                Sent::Container(_) => {}
-            }
-        }
-        Some(requests)
-    }
-
     /// `new_session_created`: what lies before its first message is not known to the server.
     fn handle_new_session(&mut self, now: Time, created: &types::NewSessionCreated) {
         let server_now = self.ids.server_now(now);
@@ -436,20 +379,12 @@ impl Session {
             self.events.push_back(Event::KeyStateChanged);
         }
         let first_msg_id = MsgId(created.first_msg_id);
-        let (again, lost): (Vec<_>, Vec<_>) = client
-            .pending
-            .written_before(first_msg_id)
-            .into_iter()
-            .partition(|id| {
-                client
-                    .pending
-                    .get(*id)
-                    .is_some_and(|request| request.idempotent)
-            });
-        self.send_again(&again, Fate::MaybeExecuted);
-        for id in lost {
-            self.lose(id);
+        if sabotage::breaks(Sabotage::FirstMsgId) {
+            let all = client.pending.written_requests();
+            return self.send_again(&all, Fate::NotReceived);
         }
+        let before = client.pending.written_before(first_msg_id);
+        self.send_again_or_lose(before);
         self.events.push_back(Event::SessionRenewed {
             first_msg_id,
             unique_id: created.unique_id,
@@ -469,24 +404,29 @@ impl Session {
         self.events.push_back(Event::KeyStateChanged);
         self.handle_bare_answer(request, body);
     }
+}
 
-    /// A new session id. What was written stays awaited: late answers come under the old id.
-    fn renew(&mut self, rng: &mut Rng) {
-        count(&mut self.stats.sessions_renewed);
-        self.former = Some(Former {
-            id: core::mem::replace(&mut self.id, random_id(rng)),
-            replay: core::mem::take(&mut self.replay),
-        });
-        self.ids.start_again();
-        self.seq_no = SeqNo::default();
-        self.acks = Acks::default();
-        if let Side::Client(client) = &mut self.side {
-            client.unwanted = 0;
-            // A server may keep what it was told of the application with the session.
-            client.initialised = false;
-            client.pending.session_replaced();
-        }
-    }
+/// What a server says about messages and keys only. A new session and a description of an unsent
+/// message are not among it: both may stand for updates.
+fn tells_nothing_of_updates(constructor: u32) -> bool {
+    matches!(
+        constructor,
+        types::RpcResult::ID
+            | types::Pong::ID
+            | types::BadMsgNotification::ID
+            | types::BadServerSalt::ID
+            | types::FutureSalts::ID
+            | types::MsgDetailedInfo::ID
+            | types::MsgsAck::ID
+            | types::MsgsStateReq::ID
+            | types::MsgsStateInfo::ID
+            | types::MsgsAllInfo::ID
+            | types::MsgResendReq::ID
+            | types::MsgResendAnsReq::ID
+            | types::DestroySessionOk::ID
+            | types::DestroySessionNone::ID
+            | functions::Ping::ID
+    )
 }
 
 /// `rpc_error`, if the result is one. A code that no server gives is 500, like a text that is no

@@ -5,7 +5,10 @@
 //! Must not know: how they are used.
 //! Spec: "Service Messages"; the numbers that are TDLib's say so.
 
+use alloc::vec::Vec;
 use core::time::Duration;
+
+use crate::ids::RequestId;
 
 /// How a session behaves. The defaults suit a client; [`Config::server`] those of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +26,19 @@ pub struct Config {
     pub ping_interval: Duration,
     /// The same while requests wait for answers: 15 s.
     pub ping_interval_busy: Duration,
+    /// The same, requests or not, while the user waits
+    /// ([`ClientConnection::set_online`](crate::connection::ClientConnection::set_online)): 5 s.
+    pub ping_interval_online: Duration,
     /// The stream is dead if nothing follows a ping for so long: 15 s.
     pub pong_timeout: Duration,
+    /// The same while the user waits: 10 s.
+    pub pong_timeout_online: Duration,
+    /// A peer that has a stream is asked what became of messages that it has neither answered nor
+    /// acknowledged for so long; each question that changes nothing doubles the time to the next. A
+    /// client's requests: 4 s, for a server acknowledges within tens of milliseconds what it does not
+    /// answer at once; up to a minute. A server's answers and updates: 120 s, for clients may collect
+    /// acknowledgements for as long as that; at least 1 s.
+    pub state_after: Duration,
     /// Requests from so many bytes are compressed if that saves a tenth; `None` (the default):
     /// never.
     pub compress_from: Option<usize>,
@@ -44,7 +58,10 @@ impl Default for Config {
             ack_delay: Duration::from_secs(30),
             ping_interval: Duration::from_secs(60),
             ping_interval_busy: Duration::from_secs(15),
+            ping_interval_online: Duration::from_secs(5),
             pong_timeout: Duration::from_secs(15),
+            pong_timeout_online: Duration::from_secs(10),
+            state_after: Duration::from_secs(4),
             compress_from: None,
             max_notices: 16_384,
             max_notice_bytes: 16 << 20,
@@ -57,6 +74,7 @@ impl Config {
     pub fn server() -> Self {
         Config {
             ack_delay: Duration::from_millis(50),
+            state_after: Duration::from_secs(120),
             ..Config::default()
         }
     }
@@ -83,6 +101,14 @@ pub struct SendOptions {
     /// The request may be executed twice without harm, so it is sent again when it is unknown
     /// whether it was executed.
     pub idempotent: bool,
+    /// The server is to execute it after these, which were submitted before it to the same session
+    /// or connection (`invokeAfterMsgs`): at most [`MAX_AFTER`](crate::session::MAX_AFTER) that have
+    /// not ended. One that has ended already, well or badly, or was never submitted, holds nothing
+    /// back. When one of them ends without success this request ends with
+    /// [`RequestError::DependencyFailed`](crate::RequestError::DependencyFailed) unless it had been
+    /// written; then the server decides, and its answer counts. Service calls, like pings, are not
+    /// ordered by the server: what comes before or after them waits for an answer.
+    pub after: Vec<RequestId>,
 }
 
 impl SendOptions {
@@ -90,6 +116,13 @@ impl SendOptions {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// The server is to execute it after this one.
+    #[must_use]
+    pub fn after(mut self, request: RequestId) -> Self {
+        self.after.push(request);
         self
     }
 

@@ -41,13 +41,17 @@ pub enum Event {
         /// The boxed object.
         body: Bytes,
     },
-    /// The server has a new session for us: updates may have been missed. Client.
+    /// Updates may have been missed: the server has a new session for us, or sent something again
+    /// that is so old that nobody can tell whether it came. Client.
     SessionRenewed {
-        /// Messages with smaller ids are unknown to the server.
+        /// Messages with smaller ids are unknown to the server; or the message that is too old.
         first_msg_id: MsgId,
-        /// The server's name for the event.
+        /// The server's name for the event; 0 if something was too old.
         unique_id: i64,
     },
+    /// Something came that may have been an update and could not be taken: it was too old, or did not
+    /// inflate. Client.
+    UpdatesMissed,
     /// The server's time differs from what was believed. Client.
     ClockCorrected {
         /// Seconds, positive when the server is ahead of what was believed.

@@ -16,6 +16,7 @@ use mtproto_schema::{Constructor, DecodeError, Reader};
 use crate::error::{PeerMisbehaved, count};
 use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
+use crate::sabotage::{self, Sabotage};
 use crate::session::msg_id::Age;
 use crate::session::packet::Opened;
 use crate::session::replay::{Replay, Seen};
@@ -41,6 +42,8 @@ pub(super) struct Context {
     session: SessionId,
     /// The packet is older than the window: only what repairs the clock is taken from it.
     pub(super) stale: bool,
+    /// Its messages are a container's.
+    inner: bool,
     /// Bytes that its compressed messages may still inflate to.
     inflatable: usize,
 }
@@ -51,6 +54,7 @@ impl Context {
             now,
             session,
             stale: false,
+            inner: false,
             inflatable: MAX_INFLATED,
         }
     }
@@ -115,10 +119,20 @@ impl Session {
         let corrected = self.ids.observe(msg_id, now);
         self.clock_corrected(corrected);
         context.stale |= self.ids.age(msg_id, now) == Age::TooOld;
-        let horizon = self.ids.horizon(now);
-        self.replay(session).insert(msg_id.0, horizon);
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
+        // What is not taken has not come: once our clock is right it may come again.
+        let horizon = self.ids.horizon(now);
+        if !context.stale {
+            self.replay(session).insert(msg_id.0, horizon);
+            self.has_come(msg_id);
+        }
+        let was_stale = context.stale;
         self.walk(&mut context, message, rng);
+        if was_stale && !context.stale {
+            let horizon = self.ids.horizon(now);
+            self.replay(session).insert(msg_id.0, horizon);
+            self.has_come(msg_id);
+        }
         !context.stale
     }
 
@@ -143,9 +157,14 @@ impl Session {
                 members
             }
         };
+        context.inner = true;
         for member in members {
             if !self.is_peers_id(member.msg_id) {
                 count(&mut self.stats.bad_msg_ids);
+                continue;
+            }
+            if self.disowns(member.msg_id) {
+                self.refuse_again(context.now, &member);
                 continue;
             }
             let seen = self.replay(context.session).check(member.msg_id.0);
@@ -164,6 +183,7 @@ impl Session {
                 let horizon = self.ids.horizon(context.now);
                 self.replay(context.session)
                     .insert(member.msg_id.0, horizon);
+                self.has_come(member.msg_id);
             }
             let Some(member) = self.unpack(context, member) else {
                 continue;
@@ -173,12 +193,26 @@ impl Session {
                 count(&mut self.stats.malformed);
                 continue;
             }
-            if unknown && constructor(&member.body) != Some(types::RpcResult::ID) {
-                count(&mut self.stats.too_old);
+            // A refusal shows it too: it names a message of ours that waits, once.
+            if unknown
+                && let Some(constructor) = constructor(&member.body)
+                && !matches!(
+                    constructor,
+                    types::RpcResult::ID | types::BadMsgNotification::ID | types::BadServerSalt::ID
+                )
+            {
+                self.dropped_as_too_old(context.now, constructor);
                 self.acknowledge_content(context, member.msg_id, member.seq_no);
                 continue;
             }
             self.take(context, member, rng);
+        }
+    }
+
+    /// A message that was only described need not be asked for any more.
+    fn has_come(&mut self, msg_id: MsgId) {
+        if let Side::Client(client) = &mut self.side {
+            client.described.came(msg_id);
         }
     }
 
@@ -201,6 +235,7 @@ impl Session {
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
                     if matches!(self.side, Side::Client(_)) {
+                        self.updates_missed(context.now);
                         self.acknowledge_content(context, message.msg_id, message.seq_no);
                         return None;
                     }
@@ -230,6 +265,7 @@ impl Session {
         };
         if taken.is_err() {
             count(&mut self.stats.malformed);
+            self.lost_unread(context.now, constructor);
         }
         if taken != Ok(false) {
             self.acknowledge_content(context, msg_id, seq_no);
@@ -252,7 +288,8 @@ impl Session {
     /// Notes that the peer is to hear that a message came, if its number asks for it. Messages of
     /// a former session cannot be acknowledged in this one.
     pub(super) fn acknowledge_content(&mut self, context: &Context, msg_id: MsgId, seq_no: i32) {
-        if seq_no::is_content(seq_no) && self.is_current(context) {
+        let skipped = context.inner && sabotage::breaks(Sabotage::InnerAcks);
+        if seq_no::is_content(seq_no) && self.is_current(context) && !skipped {
             self.acknowledge(context.now, msg_id);
         }
     }
@@ -284,7 +321,7 @@ impl Session {
             types::MsgsStateInfo::ID => self.handle_state_info(&parse(body)?),
             types::MsgsAllInfo::ID => {
                 let all: types::MsgsAllInfo = parse(body)?;
-                self.handle_states(&all.msg_ids, &all.info);
+                self.handle_states(None, &all.msg_ids, &all.info);
             }
             _ => return Ok(false),
         }

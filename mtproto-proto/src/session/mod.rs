@@ -12,26 +12,37 @@
 //! which is when the stream has taken the bytes before.
 
 mod acks;
+mod after;
+mod again;
 mod answers;
+mod asking;
 mod bind;
+mod client;
 mod config;
+mod disowned;
 mod event;
 mod gzip;
 mod incoming;
-mod msg_id;
-mod outgoing;
+pub(crate) mod msg_id;
+pub(crate) mod outgoing;
+mod outgoing_client;
 pub(crate) mod packet;
 mod pending;
+mod refusals;
+mod reminders;
 mod replay;
+mod request;
 mod requests;
+mod running;
 mod salts;
+pub(crate) mod saved;
 mod seq_no;
 mod state;
 mod timer;
 mod unacked;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -41,6 +52,9 @@ use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, Function, tl};
 use rand_core::Rng as _;
 
+pub use after::MAX_AFTER;
+#[cfg(feature = "client")]
+pub(crate) use after::wrapper_len;
 pub(crate) use bind::BindRequest;
 pub use config::{Config, SendOptions};
 pub use event::{Event, Silent};
@@ -54,23 +68,24 @@ pub(crate) use salts::{MAX_FUTURE, Salt};
 pub use salts::{Salts, ServerSalts};
 
 use crate::crypto::{AuthKey, Direction};
-use crate::error::{Fate, PeerMisbehaved, RequestError, SendError, Stats};
+use crate::error::{PeerMisbehaved, RequestError, SendError, Stats};
 use crate::ids::{MsgId, RequestId, SessionId};
 use crate::rng::Rng;
 use crate::time::Time;
 use acks::Acks;
-use msg_id::{MsgIds, Parity};
+use client::Client;
+use disowned::Disowned;
+use msg_id::MsgIds;
 use outgoing::Outgoing;
-use pending::{Request, Stage};
 use replay::Replay;
+use running::Running;
+use saved::Mark;
 use seq_no::SeqNo;
 use timer::{Timer, Timers};
 use unacked::Unacked;
 
 /// `get_future_salts` is not repeated within this time. TDLib's number.
 const SALTS_AGAIN: Duration = Duration::from_secs(60);
-/// Quick acknowledgements that are awaited at most; later ones are not recognised.
-const MAX_QUICK_ACKS: usize = 64;
 
 /// One encrypted conversation.
 pub struct Session {
@@ -108,59 +123,22 @@ enum Side {
     Server(Box<Server>),
 }
 
-/// What only a client's session has.
-struct Client {
-    pending: Pending,
-    salts: Salts,
-    salts_asked: Option<Time>,
-    ping_due: bool,
-    /// `invokeWithLayer(initConnection(` up to the query.
-    init: Option<Bytes>,
-    /// The server has answered a request that carried `init`.
-    initialised: bool,
-    quick_acks: VecDeque<(u32, MsgId)>,
-    /// Bytes of large answers that nobody waits for.
-    unwanted: usize,
-    /// `unique_id` of the last `new_session_created`.
-    created: Option<i64>,
-    /// Refusals since the last answer.
-    refusals: u8,
-    /// When the stream began to carry the session.
-    stream_since: Time,
-    /// Pings are answered over this stream, requests are not.
-    only_pongs: bool,
-}
-
-impl Client {
-    fn wraps(&self, request: &Request) -> bool {
-        self.init.is_some()
-            && !self.initialised
-            && matches!(request.body, Body::Ready(_))
-            && !is_service_call(request.body.constructor())
-    }
-
-    fn init_len(&self) -> usize {
-        self.init.as_ref().map_or(0, Bytes::len)
-    }
-
-    fn expect_quick_ack(&mut self, token: u32, msg_id: MsgId) {
-        self.quick_acks.push_back((token, msg_id));
-        if self.quick_acks.len() > MAX_QUICK_ACKS {
-            self.quick_acks.pop_front();
-        }
-    }
-}
-
 /// What only a server's session has.
 struct Server {
     salts: ServerSalts,
     incoming: seq_no::Incoming,
     /// Calls that the owner has not answered.
-    running: BTreeSet<MsgId>,
+    running: Running,
     /// What the client has not acknowledged.
     unacked: Unacked,
-    /// `new_session_created` was queued.
-    announced: bool,
+    /// `unique_id` of `new_session_created`, once that was queued.
+    created: Option<i64>,
+    /// When the client last said something new.
+    heard: Time,
+    /// What the journal knows.
+    mark: Mark,
+    /// What was refused, and is not taken any more.
+    disowned: Disowned,
 }
 
 /// What a client's session starts from.
@@ -212,22 +190,13 @@ impl Session {
         } else {
             MsgIds::unsynced(start.time_offset)
         };
-        let client = Client {
-            pending,
-            salts: start.salts,
-            salts_asked: None,
-            ping_due: false,
-            init: start.init,
-            initialised: false,
-            quick_acks: VecDeque::new(),
-            unwanted: 0,
-            created: None,
-            refusals: 0,
-            stream_since: now,
-            only_pongs: false,
+        let start = ClientStart {
+            salts: start.salts.or_made_up(rng),
+            ..start
         };
+        let (client, key) = Client::new(pending, start, now);
         let side = Side::Client(Box::new(client));
-        Session::new(start.key, random_id(rng), ids, side, config, now)
+        Session::new(key, random_id(rng), ids, side, config, now)
     }
 
     /// A server's session, under the id that the client chose. The server's clock is the truth.
@@ -241,9 +210,12 @@ impl Session {
         let server = Server {
             salts,
             incoming: seq_no::Incoming::default(),
-            running: BTreeSet::new(),
+            running: Running::default(),
             unacked: Unacked::default(),
-            announced: false,
+            created: None,
+            heard: now,
+            mark: Mark::default(),
+            disowned: Disowned::default(),
         };
         Session::new(
             key,
@@ -287,6 +259,11 @@ impl Session {
     /// The session's id.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The key of the conversation, for who watches the stream.
+    pub(crate) fn key(&self) -> &AuthKey {
+        &self.key
     }
 
     /// What was dropped or repaired.
@@ -370,7 +347,12 @@ impl Session {
             Side::Client(client) => client.pending.next_deadline(),
             Side::Server(_) => None,
         };
-        [deadline, self.timers.next()].into_iter().flatten().min()
+        // What is due already leaves with the next packet.
+        let question = self.next_question().filter(|at| *at > self.latest);
+        [deadline, question, self.timers.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lets deadlines pass.
@@ -390,11 +372,17 @@ impl Session {
                 Timer::Ping => {
                     if let Side::Client(client) = &mut self.side {
                         client.ping_due = true;
-                        self.timers
-                            .set(Timer::Silence, Some(now + self.config.pong_timeout));
+                        let patience = if client.online {
+                            self.config.pong_timeout_online
+                        } else {
+                            self.config.pong_timeout
+                        };
+                        self.timers.set(Timer::Silence, Some(now + patience));
                     }
                 }
                 Timer::Silence => return Err(Silent),
+                Timer::Unacked => self.ask_after_unacked(now),
+                Timer::Missed => self.updates_missed(now),
             }
         }
         Ok(())
@@ -406,25 +394,34 @@ impl Session {
     pub fn stream_opened(&mut self, now: Time) {
         let now = self.forward(now);
         self.overflowed = false;
-        self.heard = false;
+        let heard = core::mem::replace(&mut self.heard, false);
         if let Side::Client(client) = &mut self.side {
             client.stream_since = now;
             client.only_pongs = false;
+            // What was refused over the last one is asked again over this one.
+            client.refusals = 0;
+            client.stream_open = true;
+            client.pinged = None;
+            client.asked_at = None;
+            client.described.ask_soon(None, now);
         }
         self.expect_life(now);
-        self.ask_after_unanswered();
-        if let Side::Server(server) = &mut self.side {
-            server.unacked.all_again();
-        }
+        self.ask_after_unanswered(now, heard);
+        self.remind_of_all(now);
     }
 
     /// No stream carries the session: it stops asking whether the peer lives.
     pub fn stream_closed(&mut self) {
         self.timers.set(Timer::Ping, None);
         self.timers.set(Timer::Silence, None);
-        if let Side::Client(client) = &mut self.side {
-            client.ping_due = false;
-            client.quick_acks.clear();
+        self.timers.set(Timer::Unacked, None);
+        match &mut self.side {
+            Side::Client(client) => {
+                client.ping_due = false;
+                client.stream_open = false;
+                client.quick_acks.clear();
+            }
+            Side::Server(server) => server.unacked.stop_asking(),
         }
     }
 
@@ -432,63 +429,6 @@ impl Session {
     fn forward(&mut self, now: Time) -> Time {
         self.latest = self.latest.max(now);
         self.latest
-    }
-
-    /// Something new came: the stream lives.
-    fn heard(&mut self, now: Time) {
-        self.heard = true;
-        self.expect_life(now);
-    }
-
-    /// Asks after so much silence from now on.
-    fn expect_life(&mut self, now: Time) {
-        if let Side::Client(client) = &self.side {
-            let after = if client.pending.any_written() {
-                self.config.ping_interval_busy
-            } else {
-                self.config.ping_interval
-            };
-            self.timers.set(Timer::Ping, Some(now + after));
-            self.timers
-                .set(Timer::Silence, client.only_pongs.then_some(now));
-        }
-    }
-
-    /// Requests were written: their answers are expected sooner than the next idle ping.
-    fn expect_answers(&mut self, now: Time) {
-        if self.timers.get(Timer::Silence).is_none() {
-            let busy = now + self.config.ping_interval_busy;
-            if self.timers.get(Timer::Ping).is_some_and(|at| at > busy) {
-                self.timers.set(Timer::Ping, Some(busy));
-            }
-        }
-    }
-
-    fn give_up(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
-        if let Some(fate) = self.withdraw(id) {
-            self.events.push_back(Event::Failed {
-                id,
-                error: error(fate),
-            });
-        }
-    }
-
-    /// Ends a request without an event; what is known of its fate.
-    pub(crate) fn withdraw(&mut self, id: RequestId) -> Option<Fate> {
-        let Side::Client(client) = &mut self.side else {
-            return None;
-        };
-        let request = client.pending.take(id)?;
-        let fate = request.fate();
-        if let Stage::Written(req_msg_id) = request.stage
-            && !is_service_call(request.body.constructor())
-        {
-            let drop_answer = functions::RpcDropAnswer {
-                req_msg_id: req_msg_id.0,
-            };
-            self.notify_service(Parity::Client, &drop_answer);
-        }
-        Some(fate)
     }
 
     fn incoming_direction(&self) -> Direction {
@@ -506,112 +446,33 @@ impl Session {
     }
 }
 
-/// What a connection needs of its client session.
+/// What a server needs of its sessions.
 impl Session {
-    /// Salts and time offset, to be kept with the key.
-    pub(crate) fn learnt(&self) -> Option<(Salts, i64)> {
-        match &self.side {
-            Side::Client(client) => Some((client.salts.clone(), self.ids.offset())),
-            Side::Server(_) => None,
-        }
-    }
-
-    /// Asks at once whether the server answers under this key; the stream is dead if nothing comes
-    /// within `timeout`.
-    pub(crate) fn probe(&mut self, now: Time, timeout: Duration) {
-        let now = self.forward(now);
-        if let Side::Client(client) = &mut self.side {
-            client.ping_due = true;
-            self.timers.set(Timer::Ping, None);
-            self.timers.set(Timer::Silence, Some(now + timeout));
-        }
-    }
-
     /// The greatest message id that was accepted. Server.
     pub(crate) fn newest_from_peer(&self) -> Option<MsgId> {
         self.replay.newest().map(MsgId)
     }
 
+    /// The greatest id that must not be taken by a successor that knows nothing of this session.
+    /// Server.
+    pub(crate) fn newest_settled(&self) -> Option<MsgId> {
+        let disowned = match &self.side {
+            Side::Server(server) => server
+                .disowned
+                .newest_up_to(msg_id::newest_possible(self.latest)),
+            Side::Client(_) => None,
+        };
+        self.replay.newest().max(disowned).map(MsgId)
+    }
+
     /// Whether a message of the peer with this id is not known to have come.
     pub(crate) fn is_new(&self, msg_id: MsgId) -> bool {
-        self.replay.check(msg_id.0) == replay::Seen::New
+        self.replay.check(msg_id.0) == replay::Seen::New && !self.disowns(msg_id)
     }
 
     /// Nothing up to this id is accepted: it may have been executed in another life of the session.
     pub(crate) fn forget_below(&mut self, floor: MsgId) {
         self.replay = Replay::above(floor.0);
-    }
-
-    /// Whether the peer has shown over this stream that it has the key: a copy of an old packet does
-    /// not.
-    pub(crate) fn has_heard(&self) -> bool {
-        self.heard
-    }
-
-    /// Lets acknowledgements leave without waiting.
-    pub(crate) fn flush_acks(&mut self) {
-        self.acks.make_due();
-    }
-
-    pub(crate) fn pending_mut(&mut self) -> Option<&mut Pending> {
-        match &mut self.side {
-            Side::Client(client) => Some(&mut client.pending),
-            Side::Server(_) => None,
-        }
-    }
-
-    pub(crate) fn pending(&self) -> Option<&Pending> {
-        match &self.side {
-            Side::Client(client) => Some(&client.pending),
-            Side::Server(_) => None,
-        }
-    }
-
-    /// The session is over; what waits goes to its successor, which knows nothing of what was
-    /// written.
-    pub(crate) fn into_pending(self) -> Pending {
-        match self.side {
-            Side::Client(mut client) => {
-                client.pending.session_replaced();
-                client.pending
-            }
-            Side::Server(_) => Pending::default(),
-        }
-    }
-
-    /// Submits `auth.bindTempAuthKey`; until it is answered nothing else leaves.
-    pub(crate) fn bind(
-        &mut self,
-        now: Time,
-        bind: BindRequest,
-        options: &SendOptions,
-    ) -> Result<RequestId, SendError> {
-        let now = self.forward(now);
-        let config = &self.config;
-        let Side::Client(client) = &mut self.side else {
-            return Err(SendError::Ended);
-        };
-        client.pending.hold = true;
-        client
-            .pending
-            .add(now, Body::Bind(bind), 0, options, config)
-    }
-
-    /// The transport brought a quick acknowledgement.
-    pub(crate) fn handle_quick_ack(&mut self, token: u32) {
-        let Side::Client(client) = &mut self.side else {
-            return;
-        };
-        let Some(at) = client
-            .quick_acks
-            .iter()
-            .position(|(awaited, _)| *awaited == token)
-        else {
-            return;
-        };
-        if let Some((_, msg_id)) = client.quick_acks.remove(at) {
-            self.tell_acked(msg_id, false);
-        }
     }
 }
 

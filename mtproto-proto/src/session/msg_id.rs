@@ -106,6 +106,16 @@ impl MsgIds {
         self.set(seen)
     }
 
+    /// The last id that was given.
+    pub(crate) fn last(&self) -> i64 {
+        self.last
+    }
+
+    /// Ids go on above this one.
+    pub(crate) fn restore(&mut self, last: i64) {
+        self.last = last;
+    }
+
     /// A new session begins: its ids may be lower than those before.
     pub(crate) fn start_again(&mut self) {
         self.last = 0;
@@ -169,6 +179,11 @@ pub(crate) fn floor_of(time: Time) -> i64 {
         .checked_div(NANOS)
         .unwrap_or(0);
     (secs << 32) | fraction
+}
+
+/// The greatest id that may come at this time.
+pub(crate) fn newest_possible(now: Time) -> i64 {
+    floor_of(now + MAX_AHEAD)
 }
 
 fn offset_from(id: MsgId, now: Time) -> i64 {

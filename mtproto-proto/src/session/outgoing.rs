@@ -6,7 +6,7 @@
 //! Must not know: why a notice was queued.
 //! Spec: "Service Messages", containers; "Message Identifier (msg_id)".
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -15,11 +15,11 @@ use mtproto_schema::{Constructor, Encode, tl};
 use rand_core::Rng as _;
 
 use crate::error::count;
-use crate::ids::{MsgId, RequestId};
+use crate::ids::MsgId;
 use crate::rng::Rng;
 use crate::session::msg_id::Parity;
+use crate::session::outgoing_client::{Leaving, ids_len, write_ids};
 use crate::session::packet::{self, Header};
-use crate::session::pending::{Body, Sent};
 use crate::session::timer::Timer;
 use crate::session::{Session, Side};
 use crate::time::Time;
@@ -38,12 +38,12 @@ const CONTAINER_HEADER: usize = 8;
 /// Constructor and message id before an answer's body.
 const ANSWER_HEADER: usize = 12;
 /// `get_future_salts`: constructor and count.
-const FUTURE_SALTS_LEN: usize = 8;
+pub(super) const FUTURE_SALTS_LEN: usize = 8;
 /// `ping_delay_disconnect`: constructor, ping id, delay.
-const PING_LEN: usize = 16;
+pub(super) const PING_LEN: usize = 16;
 
 /// A message that is not a request: a service message, an answer, an update.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     pub(crate) parity: Parity,
     pub(crate) content: bool,
@@ -76,6 +76,20 @@ impl Notice {
 pub(crate) struct Outgoing {
     notices: VecDeque<Notice>,
     bytes: usize,
+    /// The calls that answers among them are for.
+    answers: BTreeSet<MsgId>,
+    /// Notices that ever joined the queue.
+    pushed: u64,
+    /// How often one was taken out of the middle.
+    torn: u64,
+}
+
+/// A moment in the life of a queue: who had joined, and who had left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueMark {
+    pushed: u64,
+    popped: u64,
+    torn: u64,
 }
 
 impl Outgoing {
@@ -87,8 +101,80 @@ impl Outgoing {
             return false;
         }
         self.bytes = bytes;
+        self.pushed = self.pushed.saturating_add(1);
+        self.answers.extend(notice.answers);
         self.notices.push_back(notice);
         true
+    }
+
+    pub(crate) fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.notices.iter()
+    }
+
+    pub(crate) fn mark(&self) -> QueueMark {
+        let waiting = u64::try_from(self.notices.len()).unwrap_or(u64::MAX);
+        QueueMark {
+            pushed: self.pushed,
+            popped: self.pushed.saturating_sub(waiting),
+            torn: self.torn,
+        }
+    }
+
+    /// What happened since a moment: so many of those that waited left, and these joined and wait.
+    pub(crate) fn since(&self, then: &QueueMark) -> (usize, VecDeque<Notice>) {
+        let now = self.mark();
+        // When the numbers mean different notices than they did, all of them left and joined.
+        let popped = if now.torn == then.torn {
+            now.popped
+        } else {
+            u64::MAX
+        };
+        let left = popped.min(then.pushed).saturating_sub(then.popped);
+        let joined = if now.torn == then.torn {
+            self.pushed.saturating_sub(popped.max(then.pushed))
+        } else {
+            u64::MAX
+        };
+        let joined = usize::try_from(joined).unwrap_or(usize::MAX);
+        let before = self.notices.len().saturating_sub(joined);
+        let joined = self.notices.iter().skip(before).cloned().collect();
+        (usize::try_from(left).unwrap_or(usize::MAX), joined)
+    }
+
+    /// Takes over what waited in another process.
+    pub(crate) fn restore(&mut self, notices: VecDeque<Notice>) {
+        self.bytes = notices
+            .iter()
+            .map(Notice::len)
+            .fold(0, usize::saturating_add);
+        self.answers = notices.iter().filter_map(|notice| notice.answers).collect();
+        self.pushed = u64::try_from(notices.len()).unwrap_or(u64::MAX);
+        self.notices = notices;
+    }
+
+    /// Forgets the oldest notice; `false` if there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        self.pop(|_| true).is_some()
+    }
+
+    /// Whether the answer to a call waits.
+    pub(crate) fn answers(&self, request: MsgId) -> bool {
+        self.answers.contains(&request)
+    }
+
+    /// Takes the answer to a call out of the queue; its length.
+    pub(crate) fn take_answer(&mut self, request: MsgId) -> Option<usize> {
+        if !self.answers.remove(&request) {
+            return None;
+        }
+        self.torn = self.torn.saturating_add(1);
+        let at = self
+            .notices
+            .iter()
+            .position(|notice| notice.answers == Some(request))?;
+        let notice = self.notices.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(notice.len());
+        Some(notice.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -106,12 +192,15 @@ impl Outgoing {
         }
         let notice = self.notices.pop_front()?;
         self.bytes = self.bytes.saturating_sub(notice.len());
+        if let Some(request) = notice.answers {
+            self.answers.remove(&request);
+        }
         Some(notice)
     }
 }
 
 #[derive(Debug)]
-enum Item {
+pub(super) enum Item {
     Acks(Vec<MsgId>),
     Notice(Notice),
     /// What was not acknowledged, as it was sent before.
@@ -122,22 +211,59 @@ enum Item {
     },
     FutureSalts,
     Ping,
-    /// `initialises`: behind the `invokeWithLayer(initConnection(..))` prefix.
-    Request {
-        id: RequestId,
-        initialises: bool,
+    /// `msgs_state_req`.
+    States(Vec<MsgId>),
+    /// `msg_resend_req`.
+    Resend(Vec<MsgId>),
+    Request(Leaving),
+    /// A request as it was sent before.
+    Repeat {
+        msg_id: MsgId,
+        seq_no: i32,
+        leaving: Leaving,
     },
 }
 
+impl Item {
+    /// The id and number of what is sent again under its old ones.
+    fn old(&self) -> Option<(MsgId, i32)> {
+        match self {
+            Item::Again { msg_id, seq_no, .. } | Item::Repeat { msg_id, seq_no, .. } => {
+                Some((*msg_id, *seq_no))
+            }
+            Item::Acks(_)
+            | Item::Notice(_)
+            | Item::FutureSalts
+            | Item::Ping
+            | Item::States(_)
+            | Item::Resend(_)
+            | Item::Request(_) => None,
+        }
+    }
+
+    /// A server's parity, and whether it is content-related.
+    fn kind(&self) -> (Parity, bool) {
+        match self {
+            // Both roles send these.
+            Item::Acks(_) | Item::States(_) => (Parity::Push, false),
+            Item::FutureSalts | Item::Ping | Item::Resend(_) => (Parity::Client, false),
+            Item::Notice(notice) | Item::Again { notice, .. } => (notice.parity, notice.content),
+            Item::Request(leaving) | Item::Repeat { leaving, .. } => {
+                (Parity::Client, leaving.is_content())
+            }
+        }
+    }
+}
+
 /// What goes into one packet, and how long it gets.
-struct Packing {
+pub(super) struct Packing {
     items: Vec<(Item, usize)>,
     body_len: usize,
 }
 
 impl Packing {
     /// Whether a message of this length still fits; alone it may be longer than a container.
-    fn fits(&self, len: usize) -> bool {
+    pub(super) fn fits(&self, len: usize) -> bool {
         let with = self
             .body_len
             .saturating_add(ITEM_HEADER)
@@ -146,7 +272,7 @@ impl Packing {
             || (self.items.len() < MAX_CONTAINER_MESSAGES && with <= MAX_CONTAINER_BODY)
     }
 
-    fn add(&mut self, item: Item, len: usize) {
+    pub(super) fn add(&mut self, item: Item, len: usize) {
         self.body_len = self
             .body_len
             .saturating_add(ITEM_HEADER)
@@ -156,18 +282,18 @@ impl Packing {
 }
 
 #[derive(Debug)]
-struct Planned {
-    item: Item,
+pub(super) struct Planned {
+    pub(super) item: Item,
     len: usize,
-    msg_id: MsgId,
-    seq_no: i32,
+    pub(super) msg_id: MsgId,
+    pub(super) seq_no: i32,
 }
 
 /// The message that travels without a container: the only one, unless its id is an old one, which
 /// may not be outermost.
 fn bare(items: &[Planned]) -> Option<&Planned> {
     match items {
-        [only] if !matches!(only.item, Item::Again { .. }) => Some(only),
+        [only] if only.item.old().is_none() => Some(only),
         _ => None,
     }
 }
@@ -230,7 +356,12 @@ impl Session {
         self.acks.is_due()
             || !self.out.is_empty()
             || match &self.side {
-                Side::Client(client) => client.ping_due || client.pending.next_ready().is_some(),
+                Side::Client(client) => {
+                    client.ping_due
+                        || client.pending.next_ready().is_some()
+                        || client.pending.next_repeat().is_some()
+                        || self.next_question().is_some_and(|at| at <= self.latest)
+                }
                 Side::Server(server) => server.unacked.wants_to_send(),
             }
     }
@@ -248,8 +379,7 @@ impl Session {
         };
 
         while let Some(ids) = self.acks.take() {
-            // Constructor, vector constructor, count, ids.
-            let len = ids.len().saturating_mul(8).saturating_add(12);
+            let len = ids_len(ids.len());
             if !packing.fits(len) {
                 self.acks.put_back(ids);
                 break;
@@ -257,56 +387,18 @@ impl Session {
             packing.add(Item::Acks(ids), len);
         }
         if let Side::Server(server) = &mut self.side {
-            while let Some((msg_id, seq_no, notice)) = server.unacked.next(|len| packing.fits(len))
-            {
-                let len = notice.len();
-                let again = Item::Again {
-                    msg_id,
-                    seq_no,
-                    notice,
-                };
-                packing.add(again, len);
-            }
+            packing.add_reminders(now, &mut server.unacked);
         }
         while let Some(notice) = self.out.pop(|len| packing.fits(len)) {
             let len = notice.len();
             packing.add(Item::Notice(notice), len);
         }
-        let mut quick_ack = false;
-        if let Side::Client(client) = &mut self.side {
-            let server_now = self.ids.server_now(now);
-            // Asked for along with something else, but binding, and again only after a minute.
-            let ask = client.pending.next_ready().is_some()
-                && !client.pending.hold
-                && client.salts.needs_more(server_now)
-                && client
-                    .salts_asked
-                    .is_none_or(|at| now >= at + super::SALTS_AGAIN);
-            if ask && packing.fits(FUTURE_SALTS_LEN) {
-                client.salts_asked = Some(now);
-                packing.add(Item::FutureSalts, FUTURE_SALTS_LEN);
-            }
-            while let Some((id, request)) = client.pending.next_ready() {
-                let initialises = client.wraps(request);
-                let prefix = if initialises { client.init_len() } else { 0 };
-                let len = request.body.len().saturating_add(prefix);
-                if !packing.fits(len) {
-                    break;
-                }
-                quick_ack |= request.quick_ack;
-                client.pending.stage(id, initialises);
-                packing.add(Item::Request { id, initialises }, len);
-            }
-            if client.ping_due && packing.fits(PING_LEN) {
-                client.ping_due = false;
-                packing.add(Item::Ping, PING_LEN);
-            }
-        }
+        let quick_ack = self.pack_client(now, &mut packing);
         let items = packing.items;
         self.timers.set(Timer::Ack, self.acks.deadline());
         if items
             .iter()
-            .any(|(item, _)| matches!(item, Item::Request { .. }))
+            .any(|(item, _)| matches!(item, Item::Request(_) | Item::Repeat { .. }))
         {
             self.expect_answers(now);
         }
@@ -328,27 +420,20 @@ impl Session {
         let mut planned = Vec::with_capacity(items.len());
         let mut body_len = CONTAINER_HEADER;
         for (item, len) in items {
-            let (parity, content) = match &item {
-                Item::Acks(_) => (Parity::Push, false),
-                Item::FutureSalts | Item::Ping => (Parity::Client, false),
-                Item::Notice(notice) | Item::Again { notice, .. } => {
-                    (notice.parity, notice.content)
-                }
-                Item::Request { id, .. } => (Parity::Client, self.is_content_request(*id)),
-            };
-            let (msg_id, seq_no) = if let Item::Again { msg_id, seq_no, .. } = item {
-                (msg_id, seq_no)
-            } else {
+            let (parity, content) = item.kind();
+            let (msg_id, seq_no) = item.old().unwrap_or_else(|| {
                 let msg_id = self.ids.next(now, self.parity(parity), rng);
                 (msg_id, self.seq_no.next(content))
-            };
+            });
             body_len = body_len.saturating_add(ITEM_HEADER).saturating_add(len);
-            planned.push(Planned {
+            let mut next = Planned {
                 item,
                 len,
                 msg_id,
                 seq_no,
-            });
+            };
+            self.note_leaving(now, &mut next);
+            planned.push(next);
         }
         let single = bare(&planned).map(|only| (only.msg_id, only.seq_no, only.len));
         let (msg_id, seq_no, body_len) = single.unwrap_or_else(|| {
@@ -356,43 +441,9 @@ impl Session {
             (id, self.seq_no.next(false), body_len)
         });
 
-        if let Side::Server(server) = &mut self.side {
-            for planned in &planned {
-                if let Item::Notice(notice) = &planned.item
-                    && notice.content
-                {
-                    server.unacked.keep(
-                        planned.msg_id,
-                        planned.seq_no,
-                        notice.clone(),
-                        self.config.max_notices,
-                        self.config.max_notice_bytes,
-                    );
-                }
-            }
-        }
-        if let Side::Client(client) = &mut self.side {
-            for Planned { item, msg_id, .. } in &planned {
-                match item {
-                    Item::Acks(ids) => client.pending.remember(*msg_id, Sent::Acks(ids.clone())),
-                    Item::FutureSalts => client.pending.remember(*msg_id, Sent::FutureSalts),
-                    Item::Ping => client.pending.remember(*msg_id, Sent::Ping),
-                    Item::Notice(notice) => {
-                        client
-                            .pending
-                            .remember(*msg_id, Sent::Notice(notice.clone()));
-                    }
-                    Item::Request { id, .. } => {
-                        client.pending.written(*id, *msg_id, now);
-                    }
-                    // A server's.
-                    Item::Again { .. } => {}
-                }
-            }
-            if single.is_none() {
-                let members = planned.iter().map(|planned| planned.msg_id).collect();
-                client.pending.remember(msg_id, Sent::Container(members));
-            }
+        self.keep_sent(now, &planned);
+        if single.is_none() {
+            self.note_container(msg_id, &planned);
         }
         Plan {
             items: planned,
@@ -400,16 +451,6 @@ impl Session {
             seq_no,
             body_len,
             quick_ack,
-        }
-    }
-
-    fn is_content_request(&self, id: RequestId) -> bool {
-        match &self.side {
-            Side::Client(client) => client
-                .pending
-                .get(id)
-                .is_some_and(|request| !super::is_service_call(request.body.constructor())),
-            Side::Server(_) => false,
         }
     }
 
@@ -461,13 +502,9 @@ impl Session {
 
     fn write_item(&self, planned: &Planned, rng: &mut Rng, out: &mut Vec<u8>) {
         match &planned.item {
-            Item::Acks(ids) => {
-                tl::put_u32(out, types::MsgsAck::ID);
-                tl::put_vector(out, ids.len());
-                for id in ids {
-                    tl::put_i64(out, id.0);
-                }
-            }
+            Item::Acks(ids) => write_ids(types::MsgsAck::ID, ids, out),
+            Item::States(ids) => write_ids(types::MsgsStateReq::ID, ids, out),
+            Item::Resend(ids) => write_ids(types::MsgResendReq::ID, ids, out),
             Item::FutureSalts => {
                 let num = i32::try_from(super::salts::MAX_FUTURE).unwrap_or(i32::MAX);
                 functions::GetFutureSalts { num }.encode(out);
@@ -483,20 +520,8 @@ impl Session {
                 .encode(out);
             }
             Item::Notice(notice) | Item::Again { notice, .. } => notice.write(out),
-            Item::Request { id, initialises } => {
-                let Side::Client(client) = &self.side else {
-                    return;
-                };
-                let Some(request) = client.pending.get(*id) else {
-                    return;
-                };
-                if *initialises && let Some(prefix) = &client.init {
-                    out.extend_from_slice(prefix);
-                }
-                match &request.body {
-                    Body::Ready(body) => out.extend_from_slice(body),
-                    Body::Bind(bind) => bind.write(out, planned.msg_id, self.id, rng),
-                }
+            Item::Request(leaving) | Item::Repeat { leaving, .. } => {
+                leaving.write(planned.msg_id, self.id, rng, out);
             }
         }
     }

@@ -8,13 +8,14 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use bytes::Bytes;
-
-use crate::error::{Fate, SendError};
+use crate::error::{Progress, RequestError, SendError};
 use crate::ids::{MsgId, RequestId};
-use crate::session::bind::BindRequest;
+use crate::sabotage::{self, Sabotage};
+use crate::session::after::{self, MAX_AFTER};
 use crate::session::outgoing::Notice;
+pub(crate) use crate::session::request::{Body, Request, Stage};
 use crate::session::{Config, SendOptions};
 use crate::time::Time;
 
@@ -25,80 +26,6 @@ pub const MAX_BODY: usize = 1_044_404;
 /// notification comes within a round trip.
 const MAX_REMEMBERED: usize = 1_024;
 
-/// What a request says once it has a message id.
-#[derive(Clone, Debug)]
-pub(crate) enum Body {
-    Ready(Bytes),
-    /// `auth.bindTempAuthKey`, which contains its own message id.
-    Bind(BindRequest),
-}
-
-impl Body {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Body::Ready(bytes) => bytes.len(),
-            Body::Bind(_) => BindRequest::LEN,
-        }
-    }
-
-    /// The constructor's id.
-    pub(crate) fn constructor(&self) -> u32 {
-        match self {
-            Body::Ready(bytes) => bytes.first_chunk().map_or(0, |id| u32::from_le_bytes(*id)),
-            Body::Bind(_) => BindRequest::ID,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Queued,
-    Written(MsgId),
-}
-
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) body: Body,
-    pub(crate) stage: Stage,
-    /// The server said that it has it.
-    pub(crate) acked: bool,
-    /// The application heard that the server has it.
-    told: bool,
-    pub(crate) idempotent: bool,
-    pub(crate) quick_ack: bool,
-    /// It was written at least once.
-    pub(crate) was_written: bool,
-    /// Nobody can tell whether an earlier sending was executed.
-    unsure: bool,
-    /// It was written in a session that is over: the server cannot be asked about it.
-    pub(crate) in_former_session: bool,
-    /// When last written it carried `invokeWithLayer(initConnection(..))`.
-    pub(crate) initialises: bool,
-    written_at: Time,
-    retries_left: u8,
-    deadline: Time,
-}
-
-impl Request {
-    /// The id that it was last written under.
-    pub(crate) fn msg_id(&self) -> Option<MsgId> {
-        match self.stage {
-            Stage::Queued => None,
-            Stage::Written(msg_id) => Some(msg_id),
-        }
-    }
-
-    /// What is known of it if nothing more is heard.
-    pub(crate) fn fate(&self) -> Fate {
-        match (self.stage, self.was_written) {
-            (Stage::Queued, false) => Fate::NotSent,
-            // It waits to be sent again because the server refused it.
-            (Stage::Queued, true) if !self.unsure => Fate::NotReceived,
-            (Stage::Queued, true) | (Stage::Written(_), _) => Fate::MaybeExecuted,
-        }
-    }
-}
-
 /// What a message id that we gave stands for.
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
@@ -106,6 +33,10 @@ pub(crate) enum Sent {
     Acks(Vec<MsgId>),
     FutureSalts,
     Ping,
+    /// `msgs_state_req` for these.
+    States(Vec<MsgId>),
+    /// `msg_resend_req` for these.
+    Resend(Vec<MsgId>),
     Notice(Notice),
     Container(Vec<MsgId>),
 }
@@ -114,14 +45,28 @@ pub(crate) enum Sent {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     last_id: u64,
-    requests: BTreeMap<RequestId, Request>,
-    /// Requests without a message id, in the order in which they leave.
-    queue: VecDeque<RequestId>,
+    pub(super) requests: BTreeMap<RequestId, Request>,
+    /// Requests that may leave now. The oldest goes first, so that what is sent again does, and so
+    /// that nothing overtakes what it comes after.
+    pub(super) ready: BTreeSet<RequestId>,
+    queued: usize,
     queued_bytes: usize,
     deadlines: BTreeSet<(Time, RequestId)>,
-    sent: BTreeMap<MsgId, Sent>,
+    /// Requests that have left, by when they did.
+    pub(super) written: BTreeSet<(Time, RequestId)>,
+    /// Requests whose state is to be asked for, by when.
+    pub(super) asks: BTreeSet<(Time, RequestId)>,
+    /// Requests that leave again as they did, under the same message id.
+    pub(super) repeats: BTreeSet<RequestId>,
+    /// Which request others come after, and which.
+    pub(super) dependants: BTreeSet<(RequestId, RequestId)>,
+    /// Ended because of what they came after; nobody was told yet.
+    pub(super) orphans: Vec<(RequestId, RequestError)>,
+    pub(super) sent: BTreeMap<MsgId, Sent>,
     /// The ids in `sent` that are not requests, oldest first.
     remembered: VecDeque<MsgId>,
+    /// The request that binds a temporary key.
+    binding: Option<RequestId>,
     /// Only the binding of a temporary key may leave.
     pub(crate) hold: bool,
 }
@@ -136,7 +81,15 @@ impl Pending {
         options: &SendOptions,
         config: &Config,
     ) -> Result<RequestId, SendError> {
-        let (got, max) = (body.len(), MAX_BODY.saturating_sub(prefix));
+        let after = self.known(&options.after);
+        if after.len() > MAX_AFTER {
+            return Err(SendError::TooManyDependencies {
+                got: after.len(),
+                max: MAX_AFTER,
+            });
+        }
+        let before = prefix.saturating_add(after::wrapper_len(after.len()));
+        let (got, max) = (body.len(), MAX_BODY.saturating_sub(before));
         if got > max {
             return Err(SendError::TooLarge { got, max });
         }
@@ -144,18 +97,21 @@ impl Pending {
             return Err(SendError::Unaligned { got });
         }
         // The one that binds a key is ours: what the application has waiting must not keep it out.
-        let counts = matches!(body, Body::Ready(_));
-        if counts && self.requests.len() >= config.max_requests {
+        let is_binding = matches!(body, Body::Bind(_));
+        if !is_binding && self.requests.len() >= config.max_requests {
             return Err(SendError::TooMany {
                 max: config.max_requests,
             });
         }
         self.last_id = self.last_id.saturating_add(1);
         let id = RequestId(self.last_id);
+        if is_binding {
+            self.binding = Some(id);
+        }
         let deadline = now + options.deadline.unwrap_or(config.request_timeout);
         self.deadlines.insert((deadline, id));
-        self.queued_bytes = self.queued_bytes.saturating_add(got);
-        self.queue.push_back(id);
+        self.dependants
+            .extend(after.iter().map(|dependency| (*dependency, id)));
         self.requests.insert(
             id,
             Request {
@@ -168,22 +124,42 @@ impl Pending {
                 was_written: false,
                 unsure: false,
                 in_former_session: false,
+                uncertain: false,
+                repeated: false,
                 initialises: false,
                 written_at: now,
+                seq_no: 0,
+                container: None,
                 retries_left: options.max_retries.unwrap_or(config.max_retries),
                 deadline,
+                after,
+                named: Vec::new(),
+                failed_dependency: None,
+                patient: false,
+                ask_at: None,
+                ask_again: config.state_after,
             },
         );
+        self.joins_queue(id);
         Ok(id)
     }
 
-    /// All requests, oldest first.
-    pub(crate) fn ids(&self) -> Vec<RequestId> {
-        self.requests.keys().copied().collect()
+    /// Those of them that have not ended, each once.
+    fn known(&self, ids: &[RequestId]) -> Vec<RequestId> {
+        let known: BTreeSet<_> = ids
+            .iter()
+            .filter(|id| self.requests.contains_key(id))
+            .copied()
+            .collect();
+        known.into_iter().collect()
     }
 
     pub(crate) fn get(&self, id: RequestId) -> Option<&Request> {
         self.requests.get(&id)
+    }
+
+    pub(crate) fn progress(&self, id: RequestId) -> Option<Progress> {
+        self.get(id).map(Request::progress)
     }
 
     /// Bytes of the bodies that have not been written.
@@ -197,45 +173,64 @@ impl Pending {
 
     /// Whether anything waits for an answer.
     pub(crate) fn any_written(&self) -> bool {
-        self.requests.len() > self.queue.len()
+        self.requests.len() > self.queued
     }
 
     /// The request to send next.
     pub(crate) fn next_ready(&self) -> Option<(RequestId, &Request)> {
         let id = if self.hold {
-            self.queue.iter().find(|id| {
-                matches!(
-                    self.requests.get(id),
-                    Some(Request {
-                        body: Body::Bind(_),
-                        ..
-                    })
-                )
-            })
+            self.binding.filter(|id| self.ready.contains(id))?
         } else {
-            self.queue.front()
+            *self.ready.first()?
         };
-        let id = *id?;
         Some((id, self.requests.get(&id)?))
     }
 
     /// The request goes into the packet that is being planned.
     pub(crate) fn stage(&mut self, id: RequestId, initialises: bool) {
-        self.leave_queue(id);
+        self.leaves_queue(id);
         if let Some(request) = self.requests.get_mut(&id) {
             request.initialises = initialises;
             request.was_written = true;
             request.in_former_session = false;
+            request.uncertain = false;
             request.stage = Stage::Written(MsgId(0));
         }
+        // What comes after it may travel in the same packet.
+        self.settle_dependants(id);
     }
 
-    /// The request leaves under this message id.
-    pub(crate) fn written(&mut self, id: RequestId, msg_id: MsgId, now: Time) {
+    /// The request leaves under this message id and number; its state is asked for after `ask_after`.
+    /// Returns which messages the server is to execute before it.
+    pub(crate) fn written(
+        &mut self,
+        id: RequestId,
+        msg_id: MsgId,
+        seq_no: i32,
+        now: Time,
+        ask_after: Duration,
+    ) -> Vec<MsgId> {
+        let named = self.get(id).map(|request| self.ids_after(request));
+        let (Some(named), Some(request)) = (named, self.requests.get_mut(&id)) else {
+            return Vec::new();
+        };
+        request.stage = Stage::Written(msg_id);
+        request.seq_no = seq_no;
+        request.container = None;
+        request.repeated = false;
+        request.written_at = now;
+        request.named.clone_from(&named);
+        request.ask_again = ask_after;
+        self.written.insert((now, id));
+        self.sent.insert(msg_id, Sent::Request(id));
+        self.ask_at(id, Some(now + ask_after));
+        named
+    }
+
+    /// The request left inside this container.
+    pub(crate) fn written_in(&mut self, id: RequestId, container: MsgId) {
         if let Some(request) = self.requests.get_mut(&id) {
-            request.stage = Stage::Written(msg_id);
-            request.written_at = now;
-            self.sent.insert(msg_id, Sent::Request(id));
+            request.container = Some(container);
         }
     }
 
@@ -250,23 +245,21 @@ impl Pending {
         }
     }
 
-    fn leave_queue(&mut self, id: RequestId) {
-        if self
-            .requests
-            .get(&id)
-            .is_none_or(|request| request.stage != Stage::Queued)
-        {
+    pub(super) fn joins_queue(&mut self, id: RequestId) {
+        let len = self.get(id).map_or(0, |request| request.body.len());
+        self.queued = self.queued.saturating_add(1);
+        self.queued_bytes = self.queued_bytes.saturating_add(len);
+        self.settle(id);
+    }
+
+    fn leaves_queue(&mut self, id: RequestId) {
+        let Some(request) = self.get(id).filter(|r| r.stage == Stage::Queued) else {
             return;
-        }
-        // Nearly always the first.
-        if let Some(at) = self.queue.iter().position(|queued| *queued == id) {
-            self.queue.remove(at);
-            let len = self
-                .requests
-                .get(&id)
-                .map_or(0, |request| request.body.len());
-            self.queued_bytes = self.queued_bytes.saturating_sub(len);
-        }
+        };
+        let len = request.body.len();
+        self.queued = self.queued.saturating_sub(1);
+        self.queued_bytes = self.queued_bytes.saturating_sub(len);
+        self.ready.remove(&id);
     }
 
     /// What stands behind a message id.
@@ -281,6 +274,8 @@ impl Pending {
             Sent::Acks(_)
             | Sent::FutureSalts
             | Sent::Ping
+            | Sent::States(_)
+            | Sent::Resend(_)
             | Sent::Notice(_)
             | Sent::Container(_) => None,
         }
@@ -296,15 +291,48 @@ impl Pending {
             .map(|(id, _)| *id)
     }
 
-    /// Ends a request.
-    pub(crate) fn take(&mut self, id: RequestId) -> Option<Request> {
-        self.leave_queue(id);
+    /// Ends a request that was answered with success: nothing has to name it any more.
+    pub(crate) fn answer(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.remove(id)?;
+        self.release_dependants(id);
+        Some(request)
+    }
+
+    /// Ends a request in any other way. What comes after it and has not left ends with it: see
+    /// [`Pending::take_orphans`].
+    pub(crate) fn fail(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.remove(id)?;
+        self.fail_dependants(id);
+        Some(request)
+    }
+
+    /// Forgets a request, whatever comes after it.
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<Request> {
+        self.leaves_queue(id);
+        self.ask_at(id, None);
         let request = self.requests.remove(&id)?;
         self.deadlines.remove(&(request.deadline, id));
+        self.written.remove(&(request.written_at, id));
+        self.repeats.remove(&id);
         if let Stage::Written(msg_id) = request.stage {
             self.sent.remove(&msg_id);
         }
+        for dependency in &request.after {
+            self.dependants.remove(&(*dependency, id));
+        }
         Some(request)
+    }
+
+    /// Ends all requests; what is known of each.
+    pub(crate) fn into_fates(self) -> Vec<(RequestId, RequestError)> {
+        let mut ended = self.orphans;
+        ended.extend(
+            self.requests
+                .into_iter()
+                .map(|(id, request)| (id, RequestError::Lost(request.fate()))),
+        );
+        ended.sort_by_key(|(id, _)| *id);
+        ended
     }
 
     /// The requests behind a message id or behind a container's that the server said it has, each
@@ -319,21 +347,42 @@ impl Pending {
             .into_iter()
             .filter_map(|id| self.request_of(id))
             .collect();
+        if authentic {
+            for id in &ids {
+                self.has_arrived(*id);
+            }
+        }
         ids.into_iter()
             .filter(|id| {
-                self.requests.get_mut(id).is_some_and(|request| {
-                    request.acked |= authentic;
-                    !core::mem::replace(&mut request.told, true)
-                })
+                self.requests
+                    .get_mut(id)
+                    .is_some_and(|request| !core::mem::replace(&mut request.told, true))
             })
             .collect()
+    }
+
+    fn has_arrived(&mut self, id: RequestId) {
+        self.repeats.remove(&id);
+        self.ask_at(id, None);
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.acked = true;
+            if core::mem::take(&mut request.uncertain) {
+                self.settle_dependants(id);
+            }
+        }
     }
 
     /// Forgets a message of ours, no request and no container, that got its answer; whether there
     /// was one.
     pub(crate) fn answered(&mut self, msg_id: MsgId) -> bool {
         match self.sent.get(&msg_id) {
-            Some(Sent::FutureSalts | Sent::Ping | Sent::Notice(_)) => {
+            Some(
+                Sent::FutureSalts
+                | Sent::Ping
+                | Sent::States(_)
+                | Sent::Resend(_)
+                | Sent::Notice(_),
+            ) => {
                 self.sent.remove(&msg_id);
                 true
             }
@@ -342,106 +391,40 @@ impl Pending {
     }
 
     /// Forgets a refused message id; returns what stood behind it, a container's members one by
-    /// one. The requests among them stay written until they are queued again or taken.
-    pub(crate) fn refused(&mut self, msg_id: MsgId) -> Option<Vec<Sent>> {
-        Some(match self.sent.remove(&msg_id)? {
-            Sent::Container(members) => members
-                .into_iter()
-                .filter_map(|member| self.sent.remove(&member))
-                .collect(),
-            other @ (Sent::Request(_)
+    /// one. The requests among them stay written until they are queued again or taken. Those that
+    /// left more than once under their id are not among them: their states are asked for.
+    pub(crate) fn refused(&mut self, msg_id: MsgId, now: Time) -> Option<Vec<Sent>> {
+        let members = match self.sent.get(&msg_id)? {
+            Sent::Container(_) if sabotage::breaks(Sabotage::ContainerMembership) => Vec::new(),
+            Sent::Container(members) => members.clone(),
+            Sent::Request(_)
             | Sent::Acks(_)
             | Sent::FutureSalts
             | Sent::Ping
-            | Sent::Notice(_)) => [other].into(),
-        })
-    }
-
-    /// Sends requests again, before all others and in their order, each at the price of one retry;
-    /// `fate` is that of the sending before. Returns those whose budget is used up, ended, each
-    /// with its fate.
-    pub(crate) fn retry(&mut self, ids: &[RequestId], fate: Fate) -> Vec<(RequestId, Fate)> {
-        let mut exhausted = Vec::new();
-        for id in ids.iter().rev() {
-            let Some(request) = self.requests.get_mut(id) else {
-                continue;
-            };
-            if request.stage == Stage::Queued {
-                continue;
-            }
-            request.unsure |= fate == Fate::MaybeExecuted;
-            if let Some(left) = request.retries_left.checked_sub(1) {
-                request.retries_left = left;
-                if let Stage::Written(msg_id) = request.stage {
-                    self.sent.remove(&msg_id);
-                }
-                request.stage = Stage::Queued;
-                request.acked = false;
-                request.told = false;
-                self.queued_bytes = self.queued_bytes.saturating_add(request.body.len());
-                self.queue.push_front(*id);
-            } else {
-                let unsure = request.unsure;
-                exhausted.push((*id, if unsure { Fate::MaybeExecuted } else { fate }));
-            }
+            | Sent::States(_)
+            | Sent::Resend(_)
+            | Sent::Notice(_) => [msg_id].into(),
+        };
+        if matches!(self.sent.get(&msg_id), Some(Sent::Container(_))) {
+            self.sent.remove(&msg_id);
         }
-        exhausted.reverse();
-        for (id, _) in &exhausted {
-            self.take(*id);
-        }
-        exhausted
-    }
-
-    /// What is written was written in a session that is over.
-    pub(crate) fn session_replaced(&mut self) {
-        for request in self.requests.values_mut() {
-            request.in_former_session |= request.stage != Stage::Queued;
-        }
-    }
-
-    /// Requests written in this session whose id, or whose container's, is below `first`.
-    pub(crate) fn written_before(&self, first: MsgId) -> Vec<RequestId> {
-        // A container's id stands for its members.
-        let covered: BTreeSet<MsgId> = self
-            .sent
-            .range(first..)
-            .filter_map(|(_, sent)| match sent {
-                Sent::Container(members) => Some(members),
-                Sent::Request(_)
-                | Sent::Acks(_)
-                | Sent::FutureSalts
-                | Sent::Ping
-                | Sent::Notice(_) => None,
-            })
-            .flatten()
-            .copied()
-            .collect();
-        self.sent
-            .range(..first)
-            .filter(|(msg_id, _)| !covered.contains(msg_id))
-            .filter_map(|(_, sent)| match sent {
-                Sent::Request(id) => Some(*id),
-                Sent::Acks(_)
-                | Sent::FutureSalts
-                | Sent::Ping
-                | Sent::Notice(_)
-                | Sent::Container(_) => None,
-            })
-            .filter(|id| {
-                self.requests
-                    .get(id)
-                    .is_some_and(|request| !request.in_former_session)
-            })
-            .collect()
+        let (unsettled, refused): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| {
+            self.request_of(*member)
+                .and_then(|id| self.get(id))
+                .is_some_and(|request| request.repeated)
+        });
+        self.ask_soon(&unsettled, now);
+        Some(
+            refused
+                .into_iter()
+                .filter_map(|member| self.sent.remove(&member))
+                .collect(),
+        )
     }
 
     /// When the oldest request was written that waits for its answer.
     pub(crate) fn oldest_written(&self) -> Option<Time> {
-        self.requests
-            .values()
-            .filter(|request| request.stage != Stage::Queued)
-            .map(|request| request.written_at)
-            .min()
+        self.written.first().map(|(at, _)| *at)
     }
 
     /// All written requests, oldest first.

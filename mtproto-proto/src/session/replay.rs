@@ -5,7 +5,9 @@
 //! Must not know: time (the caller says where the window begins), acknowledgements.
 //! Spec: "Security Guidelines", checking msg_id.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
+
+use crate::sabotage::{self, Sabotage};
 
 /// Ids that are kept whatever their age, so that a quiet session still knows its last messages.
 const KEEP: usize = 128;
@@ -26,6 +28,8 @@ pub(crate) enum Seen {
 pub(crate) struct Replay {
     ids: VecDeque<i64>,
     floor: i64,
+    /// Those of the ids that came since the journal was last taken.
+    journal: Option<BTreeSet<i64>>,
 }
 
 impl Default for Replay {
@@ -33,6 +37,7 @@ impl Default for Replay {
         Replay {
             ids: VecDeque::new(),
             floor: i64::MIN,
+            journal: None,
         }
     }
 }
@@ -41,12 +46,15 @@ impl Replay {
     /// Knows nothing of what came up to this id.
     pub(crate) fn above(floor: i64) -> Self {
         Replay {
-            ids: VecDeque::new(),
             floor,
+            ..Replay::default()
         }
     }
 
     pub(crate) fn check(&self, id: i64) -> Seen {
+        if sabotage::breaks(Sabotage::Replay) {
+            return Seen::New;
+        }
         if self.ids.back().is_none_or(|newest| id > *newest) && id > self.floor {
             return Seen::New;
         }
@@ -61,6 +69,9 @@ impl Replay {
 
     /// Remembers an id; ids before `horizon` may be forgotten.
     pub(crate) fn insert(&mut self, id: i64, horizon: i64) {
+        if let Some(journal) = &mut self.journal {
+            journal.insert(id);
+        }
         match self.ids.back() {
             Some(newest) if id <= *newest => {
                 if let Err(at) = self.ids.binary_search(&id) {
@@ -74,6 +85,10 @@ impl Replay {
         {
             if let Some(oldest) = self.ids.pop_front() {
                 self.floor = self.floor.max(oldest);
+                if let Some(journal) = &mut self.journal {
+                    // What is below the floor is known by the floor.
+                    journal.remove(&oldest);
+                }
             }
         }
     }
@@ -81,6 +96,36 @@ impl Replay {
     /// The greatest id that has come.
     pub(crate) fn newest(&self) -> Option<i64> {
         self.ids.back().copied()
+    }
+
+    /// Nothing up to this id is accepted.
+    pub(crate) fn floor(&self) -> i64 {
+        self.floor
+    }
+
+    /// The ids above the floor, sorted.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
+        self.ids.iter().copied()
+    }
+
+    /// Takes over what another process knew.
+    pub(crate) fn restore(&mut self, floor: i64, ids: BTreeSet<i64>) {
+        self.floor = floor;
+        self.ids = ids.into_iter().filter(|id| *id > floor).collect();
+    }
+
+    /// Notes ids from here on.
+    pub(crate) fn begin_journal(&mut self) {
+        self.journal = Some(BTreeSet::new());
+    }
+
+    /// The ids above the floor that came since this was last called. There are never more than
+    /// the window holds.
+    pub(crate) fn take_change(&mut self) -> BTreeSet<i64> {
+        self.journal
+            .as_mut()
+            .map(core::mem::take)
+            .unwrap_or_default()
     }
 }
 
@@ -119,5 +164,25 @@ mod tests {
         }
         assert_eq!(replay.ids.len(), MAX);
         assert_eq!(replay.check(1), Seen::Unknown);
+    }
+
+    #[test]
+    fn a_change_and_the_floor_make_the_same_of_what_was_known_before() {
+        let mut replay = Replay::default();
+        let mut copy = Replay::default();
+        replay.begin_journal();
+        for (n, id) in (0..50_000).map(|id| id ^ 7).enumerate() {
+            replay.insert(id, id - 300);
+            if n % 1_000 == 0 {
+                let mut known: BTreeSet<i64> = copy.ids().collect();
+                known.extend(replay.take_change());
+                copy.restore(replay.floor(), known);
+                assert_eq!((&copy.ids, copy.floor), (&replay.ids, replay.floor));
+            }
+        }
+        for id in 100_000..200_000 {
+            replay.insert(id, 0);
+        }
+        assert_eq!(replay.take_change().len(), MAX, "however long nobody asks");
     }
 }

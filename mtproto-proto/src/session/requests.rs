@@ -14,9 +14,9 @@ use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, DecodeError, Encode, Function, Reader};
 use rand_core::Rng as _;
 
+use crate::error::count;
 use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
-use crate::session::acks::MAX_PER_MESSAGE;
 use crate::session::incoming::{Context, Message, constructor, container, parse};
 use crate::session::msg_id::{Age, Parity};
 use crate::session::outgoing::Notice;
@@ -24,14 +24,8 @@ use crate::session::replay::Seen;
 use crate::session::{Event, Session, Side, seq_no};
 use crate::time::Time;
 
-/// Calls that wait for the owner's answer at once, per session: as many as a client of ours sends
-/// by default, sixteen times what one of TDLib's keeps in flight.
-const MAX_RUNNING: usize = 16_384;
 /// Longest delay of `ping_delay_disconnect` that is honoured.
 const MAX_DISCONNECT_DELAY: i32 = 600;
-/// A longer answer is not sent a second time unasked: whoever sends an old packet again would make
-/// much of little.
-const MAX_REPEATED: usize = 1_024;
 /// Longest answer: a client refuses frames over 4 MiB.
 pub const MAX_ANSWER: usize = (1 << 22) - 1_024;
 
@@ -59,6 +53,9 @@ impl Session {
         rng: &mut Rng,
     ) {
         let (msg_id, seq_no) = (message.msg_id, message.seq_no);
+        if self.disowns(msg_id) {
+            return self.refuse_again(now, &message);
+        }
         let is_container = constructor(&message.body) == Some(types::MsgContainer::ID);
         let refuse = match (self.ids.age(msg_id, now), self.replay.check(msg_id.0)) {
             _ if msg_id.0 & 3 != 0 => Some(code::WRONG_LOW_BITS),
@@ -99,11 +96,28 @@ impl Session {
             return self.refuse(now, msg_id, seq_no, code);
         }
         server.incoming.accept(msg_id.0, seq_no);
+        server.heard = now;
         self.replay.insert(msg_id.0, self.ids.horizon(now));
+        if server.created.is_none() || msg_id.0 < self.first_from_peer {
+            self.announce(msg_id, rng);
+        }
         self.first_from_peer = self.first_from_peer.min(msg_id.0);
-        self.announce(msg_id, rng);
         let mut context = Context::new(now, self.id);
         self.walk(&mut context, message, rng);
+    }
+
+    /// A message that was refused comes again: it is not taken, and another id would be.
+    pub(super) fn refuse_again(&mut self, now: Time, message: &Message) {
+        count(&mut self.stats.duplicates);
+        self.refuse(now, message.msg_id, message.seq_no, code::TOO_LOW);
+    }
+
+    /// Whether the client was told that this message was refused.
+    pub(super) fn disowns(&self, msg_id: MsgId) -> bool {
+        match &self.side {
+            Side::Server(server) => server.disowned.contains(msg_id),
+            Side::Client(_) => false,
+        }
     }
 
     /// Whether every member of a container came before.
@@ -121,23 +135,13 @@ impl Session {
         let Side::Server(server) = &mut self.side else {
             return false;
         };
-        let Some((answer, len)) = server.unacked.answer_to(request) else {
-            return false;
-        };
-        if len <= MAX_REPEATED {
-            server.unacked.again(answer);
-        } else {
-            self.notify_service(
-                Parity::Response,
-                &types::MsgDetailedInfo {
-                    msg_id: request.0,
-                    answer_msg_id: answer.0,
-                    bytes: i32::try_from(len).unwrap_or(i32::MAX),
-                    status: 0,
-                },
-            );
+        match server.unacked.answer_to(request) {
+            Some(answer) => {
+                server.unacked.remind(answer);
+                true
+            }
+            None => self.out.answers(request),
         }
-        true
     }
 
     /// A member of a container is older than what is remembered: it may have been executed.
@@ -158,10 +162,12 @@ impl Session {
 
     fn refuse(&mut self, now: Time, msg_id: MsgId, seq_no: i32, code: i32) {
         let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.0, seq_no, code);
-        let server_now = self.ids.server_now(now);
-        let Side::Server(server) = &self.side else {
+        let (server_now, horizon) = (self.ids.server_now(now), self.ids.horizon(now));
+        let Side::Server(server) = &mut self.side else {
             return;
         };
+        // A copy of it must not be taken when its salt, its time or its number has become right.
+        server.disowned.insert(msg_id, horizon);
         if code == code::BAD_SALT {
             let new_server_salt = server.salts.current(server_now);
             self.notify_service(
@@ -185,18 +191,19 @@ impl Session {
         }
     }
 
-    /// Tells the client once that its session is new here.
+    /// Tells the client that its session is new here: once, and again when an older message comes
+    /// than the one that was the first so far.
     fn announce(&mut self, first: MsgId, rng: &mut Rng) {
         let server_now = self.ids.server_now(self.latest);
         let Side::Server(server) = &mut self.side else {
             return;
         };
-        if core::mem::replace(&mut server.announced, true) {
-            return;
-        }
+        let unique_id = *server
+            .created
+            .get_or_insert_with(|| rng.next_u64().cast_signed());
         let created = types::NewSessionCreated {
             first_msg_id: first.0,
-            unique_id: rng.next_u64().cast_signed(),
+            unique_id,
             server_salt: server.salts.current(server_now),
         };
         let body = created.to_bytes();
@@ -263,11 +270,11 @@ impl Session {
             => {}
             types::MsgResendReq::ID => {
                 let asked: types::MsgResendReq = parse(&body)?;
-                self.send_kept(&asked.msg_ids, false);
+                self.send_kept(msg_id, &asked.msg_ids, false);
             }
             types::MsgResendAnsReq::ID => {
                 let asked: types::MsgResendAnsReq = parse(&body)?;
-                self.send_kept(&asked.msg_ids, true);
+                self.send_kept(msg_id, &asked.msg_ids, true);
             }
             _ => {
                 if self.take_common(msg_id, constructor, &body)? {
@@ -279,21 +286,6 @@ impl Session {
         Ok(true)
     }
 
-    /// Sends what was not acknowledged again; what is not there any more was acknowledged, or is
-    /// lost.
-    fn send_kept(&mut self, msg_ids: &[i64], are_questions: bool) {
-        let Side::Server(server) = &mut self.side else {
-            return;
-        };
-        for msg_id in msg_ids.iter().take(MAX_PER_MESSAGE) {
-            let msg_id = MsgId(*msg_id);
-            let answer = server.unacked.answer_to(msg_id).map(|(answer, _)| answer);
-            server
-                .unacked
-                .again(answer.filter(|_| are_questions).unwrap_or(msg_id));
-        }
-    }
-
     fn take_call(&mut self, now: Time, msg_id: MsgId, seq_no: i32, body: Bytes) -> bool {
         if !seq_no::is_content(seq_no) {
             self.refuse(now, msg_id, seq_no, code::EVEN_CALL);
@@ -302,7 +294,7 @@ impl Session {
         let Side::Server(server) = &mut self.side else {
             return false;
         };
-        if server.running.len() >= MAX_RUNNING {
+        if !server.running.has_room_for(&body) {
             let busy = types::RpcError {
                 error_code: 429,
                 error_message: "Too Many Requests".into(),
@@ -310,7 +302,7 @@ impl Session {
             self.answer(msg_id, busy.to_bytes());
             return true;
         }
-        server.running.insert(msg_id);
+        server.running.start(msg_id, &body);
         self.events.push_back(Event::Request { msg_id, body });
         true
     }
@@ -333,14 +325,22 @@ impl Session {
         let Side::Server(server) = &mut self.side else {
             return;
         };
-        if server.running.remove(&dropped) {
+        let outcome = if server.running.end(dropped) {
             self.events.push_back(Event::Dropped { msg_id: dropped });
-            let running = RpcDropAnswer::RpcAnswerDroppedRunning.to_bytes();
-            self.answer(dropped, running.clone());
-            self.answer(msg_id, running);
+            let running = RpcDropAnswer::RpcAnswerDroppedRunning;
+            self.answer(dropped, running.to_bytes());
+            running
+        } else if let Some(answer) = server.unacked.answer_to(dropped)
+            && let Some((seq_no, len)) = server.unacked.remove(answer)
+        {
+            dropped_answer(answer, seq_no, len)
+        } else if let Some(len) = self.out.take_answer(dropped) {
+            // It has not been given an id.
+            dropped_answer(MsgId(0), 0, len)
         } else {
-            self.answer(msg_id, RpcDropAnswer::RpcAnswerUnknown.to_bytes());
-        }
+            RpcDropAnswer::RpcAnswerUnknown
+        };
+        self.answer(msg_id, outcome.to_bytes());
     }
 
     fn answer(&mut self, request: MsgId, body: Bytes) {
@@ -359,7 +359,7 @@ impl Session {
         let Side::Server(server) = &mut self.side else {
             return false;
         };
-        if body.len() > MAX_ANSWER || !server.running.remove(&request) {
+        if body.len() > MAX_ANSWER || !server.running.end(request) {
             return false;
         }
         self.answer(request, body);
@@ -385,6 +385,14 @@ impl Session {
         });
         self.stats.overflow == before
     }
+}
+
+fn dropped_answer(answer: MsgId, seq_no: i32, len: usize) -> RpcDropAnswer {
+    RpcDropAnswer::RpcAnswerDropped(types::RpcAnswerDropped {
+        msg_id: answer.0,
+        seq_no,
+        bytes: i32::try_from(len).unwrap_or(i32::MAX),
+    })
 }
 
 /// Whether a container can be taken apart, does not nest and has legal ids inside.

@@ -11,10 +11,13 @@ use core::fmt;
 use core::time::Duration;
 
 use mtproto_schema::mtproto::types;
+use rand_core::Rng as _;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use crate::ids::AuthKeyId;
+use crate::rng::Rng;
+use crate::session::{Session, Side};
 use crate::time::Time;
 
 /// Salts asked for at once, and kept at most: the specification's upper bound.
@@ -54,9 +57,22 @@ impl Salts {
         }
     }
 
-    /// From the handshake: good for a while.
-    pub(crate) fn first(salt: i64, server_now: Time) -> Self {
+    /// Nothing is known: the first packet carries an invented salt, which the server corrects.
+    pub fn unknown() -> Self {
+        Salts::new(0, Time::ZERO)
+    }
+
+    /// From the handshake: good for ten minutes unless the server says more.
+    pub fn first(salt: i64, server_now: Time) -> Self {
         Salts::new(salt, server_now + TRUSTED)
+    }
+
+    /// The same, with a random salt if none is known: 0 would look like none.
+    pub(crate) fn or_made_up(mut self, rng: &mut Rng) -> Self {
+        while self.current.salt == 0 {
+            self.current.salt = rng.next_u64().cast_signed();
+        }
+        self
     }
 
     /// The parts, to be stored.
@@ -160,7 +176,7 @@ const PERIOD: u64 = 1800;
 
 impl ServerSalts {
     /// The salts of a key. `first` is the handshake's salt and the time of the handshake.
-    pub(crate) fn new(secret: [u8; 32], key: AuthKeyId, first: Option<(i64, Time)>) -> Self {
+    pub fn new(secret: [u8; 32], key: AuthKeyId, first: Option<(i64, Time)>) -> Self {
         // As long as any other salt: its period and one more.
         let first = first.map(|(salt, made)| (salt, made + Duration::from_secs(2 * PERIOD)));
         ServerSalts { secret, key, first }
@@ -179,8 +195,8 @@ impl ServerSalts {
         i64::from_le_bytes(salt)
     }
 
-    /// The salt of this half hour.
-    pub(crate) fn current(&self, now: Time) -> i64 {
+    /// The salt of this half hour, by the server's clock.
+    pub fn current(&self, now: Time) -> i64 {
         self.of_period(now.unix() / PERIOD)
     }
 
@@ -209,6 +225,20 @@ impl ServerSalts {
                 salt: self.of_period(period),
             })
             .collect()
+    }
+}
+
+impl Session {
+    /// Goes on with other salts, as when the secret behind them was changed: the client is told with
+    /// its next packet. Server; `false` for a client's session.
+    pub fn replace_salts(&mut self, salts: ServerSalts) -> bool {
+        match &mut self.side {
+            Side::Server(server) => {
+                server.salts = salts;
+                true
+            }
+            Side::Client(_) => false,
+        }
     }
 }
 

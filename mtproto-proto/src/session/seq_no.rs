@@ -21,6 +21,16 @@ impl SeqNo {
             even
         }
     }
+
+    /// Content-related messages so far.
+    pub(crate) fn content_messages(&self) -> i32 {
+        self.content_messages
+    }
+
+    /// Goes on behind so many content-related messages.
+    pub(crate) fn restore(&mut self, content_messages: i32) {
+        self.content_messages = content_messages;
+    }
 }
 
 /// Whether the receiver has to acknowledge a message with this number.
@@ -51,6 +61,17 @@ impl Incoming {
             self.newest_id = msg_id;
             self.newest_seq_no = self.newest_seq_no.max(seq_no);
         }
+    }
+
+    /// The highest id, and the highest number.
+    pub(crate) fn newest(&self) -> (i64, i32) {
+        (self.newest_id, self.newest_seq_no)
+    }
+
+    /// Takes over what another process knew.
+    pub(crate) fn restore(&mut self, (newest_id, newest_seq_no): (i64, i32)) {
+        self.newest_id = newest_id;
+        self.newest_seq_no = newest_seq_no;
     }
 }
 

@@ -15,15 +15,27 @@ pub(crate) enum Timer {
     Ping,
     /// The ping was not followed by anything.
     Silence,
+    /// What was sent has not been acknowledged for long; ask what became of it.
+    Unacked,
+    /// The owner is to hear again that updates may be missing.
+    Missed,
 }
 
-const ALL: [Timer; 3] = [Timer::Ack, Timer::Ping, Timer::Silence];
+const ALL: [Timer; 5] = [
+    Timer::Ack,
+    Timer::Ping,
+    Timer::Silence,
+    Timer::Unacked,
+    Timer::Missed,
+];
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     ack: Option<Time>,
     ping: Option<Time>,
     silence: Option<Time>,
+    unacked: Option<Time>,
+    missed: Option<Time>,
 }
 
 impl Timers {
@@ -32,6 +44,8 @@ impl Timers {
             Timer::Ack => &mut self.ack,
             Timer::Ping => &mut self.ping,
             Timer::Silence => &mut self.silence,
+            Timer::Unacked => &mut self.unacked,
+            Timer::Missed => &mut self.missed,
         }
     }
 
@@ -44,7 +58,7 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        [self.ack, self.ping, self.silence]
+        [self.ack, self.ping, self.silence, self.unacked, self.missed]
             .into_iter()
             .flatten()
             .min()

@@ -1,0 +1,238 @@
+//! What the sessions say, and what the owner says to them.
+//!
+//! Does: hands calls to the owner, carries answers and updates to the sessions; ends sessions and
+//! keys as clients ask for it; binds temporary keys.
+//! In: sessions' events, the owner's answers. Out: events.
+//! Must not know: packets, framing, what a call means.
+//! Spec: "Service Messages"; "Perfect Forward Secrecy".
+
+use alloc::string::String;
+
+use bytes::Bytes;
+use mtproto_schema::Encode;
+use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
+use mtproto_schema::mtproto::types;
+
+use crate::connection::Error;
+use crate::ids::{AuthKeyId, IncomingId, SessionId};
+use crate::server::keys;
+use crate::server::stream::Stream;
+use crate::server::timers::TimerOf;
+use crate::server::{BindRefused, Event, Server};
+use crate::session::Event as SessionEvent;
+use crate::time::Time;
+
+impl Server {
+    /// Answers a call with its boxed result. `false` if nobody waits for it any more, or it is
+    /// longer than a client takes.
+    pub fn respond(&mut self, now: Time, id: IncomingId, body: Bytes) -> bool {
+        self.forward(now);
+        let Some((key, session, msg_id)) = self.registry.take_call(id) else {
+            return false;
+        };
+        let Some(entry) = self.registry.get_mut(key, session) else {
+            return false;
+        };
+        let done = entry.session.respond(msg_id, body);
+        self.after_queueing(key, session);
+        done
+    }
+
+    /// Answers a call with `rpc_error`.
+    pub fn respond_error(&mut self, now: Time, id: IncomingId, code: i32, message: &str) -> bool {
+        let error = types::RpcError {
+            error_code: code,
+            error_message: String::from(message).into(),
+        };
+        self.respond(now, id, error.to_bytes())
+    }
+
+    /// Sends an update to a session. `false` if no stream carries it now or its queue is full.
+    pub fn push(
+        &mut self,
+        now: Time,
+        auth_key_id: AuthKeyId,
+        session: SessionId,
+        body: Bytes,
+    ) -> bool {
+        self.forward(now);
+        let Some(entry) = self.registry.get_mut(auth_key_id, session) else {
+            return false;
+        };
+        if entry.conn.is_none() {
+            return false;
+        }
+        let done = entry.session.push(body);
+        self.after_queueing(auth_key_id, session);
+        done
+    }
+
+    /// Binds the temporary key that a call came under to a permanent one: the owner has found
+    /// `auth.bindTempAuthKey` in it and answers it according to the result.
+    ///
+    /// # Errors
+    /// [`BindRefused`], whose message is the answer.
+    pub fn bind_temp_key(
+        &mut self,
+        now: Time,
+        id: IncomingId,
+        perm_auth_key_id: i64,
+        nonce: i64,
+        expires_at: i32,
+        encrypted_message: &[u8],
+    ) -> Result<(), BindRefused> {
+        let now = self.forward(now);
+        let (key, session, msg_id) = self
+            .registry
+            .call(id)
+            .ok_or(BindRefused::EncryptedMessageInvalid)?;
+        let request = keys::Bind {
+            temp: key,
+            perm: AuthKeyId(perm_auth_key_id),
+            session,
+            msg_id,
+            nonce,
+            expires_at,
+        };
+        self.keys.bind(now, &request, encrypted_message)
+    }
+
+    /// Forgets temporary keys bound to this permanent key, but for those named
+    /// (`auth.dropTempAuthKeys`).
+    pub fn drop_temp_keys(&mut self, now: Time, perm: AuthKeyId, except: &[i64]) {
+        let _ = self.forward(now);
+        for key in self.keys.drop_temp(perm, except) {
+            for session in self.registry.sessions_of(key) {
+                self.remove_session(key, session);
+            }
+        }
+    }
+
+    /// Takes a session's events.
+    pub(super) fn drain_session(
+        &mut self,
+        now: Time,
+        key: AuthKeyId,
+        session: SessionId,
+        mut stream: Option<&mut Stream>,
+    ) {
+        while let Some(entry) = self.registry.get_mut(key, session)
+            && let Some(event) = entry.session.poll_event()
+        {
+            match event {
+                SessionEvent::Request { msg_id, body } => {
+                    let perm_key = self.keys.permanent(key);
+                    let id = self.registry.register(key, session, msg_id);
+                    self.events.push_back(Event::Request {
+                        id,
+                        auth_key_id: key,
+                        perm_key,
+                        session,
+                        msg_id,
+                        body,
+                        again: false,
+                    });
+                }
+                SessionEvent::Dropped { msg_id } => {
+                    if let Some(id) = self.registry.unregister(key, session, msg_id) {
+                        self.events.push_back(Event::Dropped { id });
+                    }
+                }
+                SessionEvent::DisconnectAfter { delay } => {
+                    if let Some(stream) = stream.as_deref_mut() {
+                        stream.disconnect_after(now, delay);
+                    }
+                }
+                SessionEvent::DestroySession { session_id, .. } => {
+                    let found = session_id != session && self.registry.contains(key, session_id);
+                    if found {
+                        self.remove_session(key, session_id);
+                    }
+                    if let Some(entry) = self.registry.get_mut(key, session) {
+                        let session_id = session_id.0;
+                        if found {
+                            entry
+                                .session
+                                .respond_bare(&types::DestroySessionOk { session_id });
+                        } else {
+                            entry
+                                .session
+                                .respond_bare(&types::DestroySessionNone { session_id });
+                        }
+                    }
+                }
+                SessionEvent::DestroyAuthKey { .. } => self.destroy_key(key, session),
+                // A client's.
+                SessionEvent::Response { .. }
+                | SessionEvent::Failed { .. }
+                | SessionEvent::Acked { .. }
+                | SessionEvent::Update { .. }
+                | SessionEvent::SessionRenewed { .. }
+                | SessionEvent::UpdatesMissed
+                | SessionEvent::ClockCorrected { .. }
+                | SessionEvent::KeyStateChanged => {}
+            }
+        }
+        self.arm_session(key, session);
+    }
+
+    /// A permanent key is forgotten at once; the session that asked still gets its answer.
+    fn destroy_key(&mut self, key: AuthKeyId, session: SessionId) {
+        let bound = self.keys.destroy(key);
+        let destroyed = bound.is_some();
+        for temp in bound.into_iter().flatten() {
+            for session in self.registry.sessions_of(temp) {
+                self.remove_session(temp, session);
+            }
+        }
+        if let Some(entry) = self.registry.get_mut(key, session) {
+            if destroyed {
+                entry
+                    .session
+                    .respond_bare(&DestroyAuthKeyRes::DestroyAuthKeyOk);
+            } else {
+                entry
+                    .session
+                    .respond_bare(&DestroyAuthKeyRes::DestroyAuthKeyFail);
+            }
+        }
+        if destroyed {
+            for other in self.registry.sessions_of(key) {
+                if other != session {
+                    self.remove_session(key, other);
+                }
+            }
+            self.events
+                .push_back(Event::KeyDestroyed { auth_key_id: key });
+        }
+    }
+
+    pub(super) fn remove_session(&mut self, key: AuthKeyId, session: SessionId) {
+        let Some(entry) = self.registry.remove(key, session) else {
+            return;
+        };
+        self.arm(TimerOf::Session(key, session), entry.armed, None);
+        if let Some(stream) = entry.conn.and_then(|conn| self.streams.get_mut(&conn)) {
+            stream.sessions.retain(|other| *other != (key, session));
+        }
+        self.events.push_back(Event::SessionClosed {
+            auth_key_id: key,
+            session,
+        });
+    }
+
+    /// Something may wait for the session's stream; a client that does not read is closed.
+    fn after_queueing(&mut self, key: AuthKeyId, session: SessionId) {
+        let Some(entry) = self.registry.get_mut(key, session) else {
+            return;
+        };
+        let (conn, overflowed) = (entry.conn, entry.session.has_overflowed());
+        self.arm_session(key, session);
+        if let Some(conn) = conn {
+            if overflowed {
+                self.close_by_id(conn, Error::Silent);
+            }
+            self.wake(conn);
+        }
+    }
+}

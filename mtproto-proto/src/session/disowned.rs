@@ -1,0 +1,96 @@
+//! Messages of the client that were refused, and will never be taken.
+//!
+//! Does: remembers the ids that a server refused. The client sends such a message again under
+//! another id; a copy of the first one, sent again by somebody on the path once its salt, its time
+//! or its number has become right, must not be executed then.
+//! In: ids, and the smallest that is not too old anyway. Out: whether an id is one of them.
+//! Must not know: why a message was refused.
+//! Spec: "Service Messages about Messages", notice of ignored error message.
+
+use alloc::collections::BTreeSet;
+
+use crate::ids::MsgId;
+
+/// Ids that are remembered: as many as a client of ours has requests.
+pub(super) const MAX: usize = 16_384;
+
+/// The ids, for as long as they are not too old to be taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disowned {
+    ids: BTreeSet<i64>,
+    /// Those that are new since the journal was last taken.
+    journal: Option<BTreeSet<i64>>,
+}
+
+impl Disowned {
+    /// Remembers an id; those before `horizon` are refused for their age. When there are too many,
+    /// the oldest are forgotten.
+    pub(crate) fn insert(&mut self, id: MsgId, horizon: i64) {
+        if self.ids.insert(id.0)
+            && let Some(journal) = &mut self.journal
+        {
+            journal.insert(id.0);
+            while journal.len() > MAX {
+                journal.pop_first();
+            }
+        }
+        if self.ids.len() > MAX {
+            self.ids = self.ids.split_off(&horizon);
+        }
+        while self.ids.len() > MAX {
+            self.ids.pop_first();
+        }
+    }
+
+    pub(crate) fn contains(&self, id: MsgId) -> bool {
+        self.ids.contains(&id.0)
+    }
+
+    /// The greatest that is not above this one.
+    pub(crate) fn newest_up_to(&self, limit: i64) -> Option<i64> {
+        self.ids.range(..=limit).next_back().copied()
+    }
+
+    pub(crate) fn ids(&self) -> &BTreeSet<i64> {
+        &self.ids
+    }
+
+    /// Goes on with what another process remembered; the greatest if it is too much.
+    pub(crate) fn restore(&mut self, mut ids: BTreeSet<i64>) {
+        while ids.len() > MAX {
+            ids.pop_first();
+        }
+        self.ids = ids;
+    }
+
+    /// Notes ids from here on:.
+    pub(crate) fn begin_journal(&mut self) {
+        self.journal = Some(BTreeSet::new());
+    }
+
+    /// The ids since this was last called.
+    pub(crate) fn take_change(&mut self) -> BTreeSet<i64> {
+        self.journal
+            .as_mut()
+            .map(core::mem::take)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_old_gives_way_first_then_the_oldest() {
+        let mut disowned = Disowned::default();
+        for id in 0..16_384 {
+            disowned.insert(MsgId(id), 0);
+        }
+        disowned.insert(MsgId(20_000), 0);
+        assert!(!disowned.contains(MsgId(0)) && disowned.contains(MsgId(1)));
+        disowned.insert(MsgId(20_001), 10_000);
+        assert!(!disowned.contains(MsgId(9_999)) && disowned.contains(MsgId(10_000)));
+        assert!(disowned.contains(MsgId(20_000)));
+    }
+}
