@@ -6,6 +6,7 @@
 //! Must not know: streams.
 //! Spec: "Handling API errors"; "User authorization".
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -15,8 +16,8 @@ use mtproto_schema::{Constructor, Decode, Encode, api};
 use crate::client::calls::{Call, End, Origin, Place};
 use crate::client::link::{Kind, Link, LinkId};
 use crate::client::machine::Client;
-use crate::client::query::{LOG_OUT, constructor, is_file, may_sign_in, unwrapped};
-use crate::client::{Account, CallError, Event, FloodPolicy, Migrate, Route, RpcKind, SignedOut};
+use crate::client::query::{LOG_OUT, constructor, may_sign_in, unwrapped};
+use crate::client::{Account, CallError, Event, FloodPolicy, Migrate, RpcKind, SignedOut};
 use crate::error::{Fate, RequestError, RpcError};
 use crate::ids::{DcId, RequestId};
 use crate::time::Time;
@@ -65,7 +66,16 @@ impl Client {
                 let error = RequestError::Lost(call.fate_with(fate));
                 self.finish(now, id, Err(error.into()));
             }
-            Err(error @ RequestError::BadAnswer) => self.finish(now, id, Err(error.into())),
+            Err(RequestError::DependencyFailed(_)) => {
+                // The session names its own requests.
+                if !self.order_broken(now, id) && !self.place_again(now, id) {
+                    let error = RequestError::Lost(Fate::NotReceived);
+                    self.finish(now, id, Err(error.into()));
+                }
+            }
+            Err(RequestError::BadAnswer) => {
+                self.finish(now, id, Err(RequestError::BadAnswer.into()));
+            }
         }
     }
 
@@ -98,11 +108,24 @@ impl Client {
         self.finish(now, id, Ok(body));
     }
 
-    /// Ends a call: tells whoever wanted the answer.
+    /// Ends a call, and what was to come after it if it failed: tells whoever wanted the answers.
     pub(super) fn finish(&mut self, now: Time, id: RequestId, end: End) {
-        let Some(call) = self.calls.take(id) else {
-            return;
-        };
+        // One behind the other, thousands of them would exhaust the stack.
+        let mut ends = VecDeque::from([(id, end)]);
+        while let Some((id, end)) = ends.pop_front() {
+            let Some(call) = self.calls.take(id) else {
+                continue;
+            };
+            let error = end.as_ref().err().cloned();
+            self.tell(now, id, &call, end);
+            for dependant in self.calls.dependants(id) {
+                let end = self.predecessor_ended(now, dependant, id, error.as_ref());
+                ends.extend(end.map(|end| (dependant, end)));
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Time, id: RequestId, call: &Call, end: End) {
         match call.origin {
             Origin::Application => self.events.push_back(match end {
                 Ok(body) => Event::Response { id, body },
@@ -111,9 +134,9 @@ impl Client {
             Origin::Need(need) => {
                 let result = end.map_err(|error| match error {
                     CallError::Request(error) => error,
-                    CallError::SignedOut(_) | CallError::UnknownDc(_) => {
-                        RequestError::Lost(Fate::NotSent)
-                    }
+                    CallError::SignedOut { fate, .. }
+                    | CallError::UnknownDc { fate, .. }
+                    | CallError::KeyDenied { fate, .. } => RequestError::Lost(fate),
                 });
                 self.updates.handle_need(now, need, result, &mut self.peers);
             }
@@ -129,11 +152,19 @@ impl Client {
     /// The server answered with an error.
     fn refused(&mut self, now: Time, link: LinkId, id: RequestId, error: RpcError) {
         let handled = match error.kind() {
-            RpcKind::Migrate(Migrate::Account(dc)) => self.migrate_account(now, id, dc),
+            RpcKind::Migrate(Migrate::Account(dc)) => self.migrate_account(now, link, id, dc),
             RpcKind::Migrate(Migrate::Call(dc)) => self.migrate_call(now, id, dc),
-            RpcKind::Wait(wait) => self.wait(now, id, wait),
+            RpcKind::Wait(wait) => {
+                if error.is_of_method()
+                    && let Some(call) = self.calls.get(id)
+                {
+                    self.pauses.add(now, link.dc, call.method, now + wait);
+                }
+                self.pause(now, id, wait, Fate::NotReceived)
+            }
             RpcKind::SignedOut(reason) => self.not_signed_in(now, link, id, reason),
             RpcKind::NotBound => self.bind_again(now, link, id),
+            RpcKind::Server if error.is_of_order() && self.order_broken(now, id) => true,
             RpcKind::Server => self.retry(now, id, &error),
             // The session has said again what the application is, if that could help.
             RpcKind::NotInitialized | RpcKind::PasswordNeeded | RpcKind::Other => false,
@@ -143,80 +174,9 @@ impl Client {
         }
     }
 
-    /// The call goes to another DC; `false` if it may not any more.
-    fn hop(&mut self, now: Time, id: RequestId, to: LinkId, route: Route) -> bool {
-        let reachable = self.is_reachable(to);
-        let Some(call) = self.calls.get_mut(id) else {
-            return true;
-        };
-        let Some(left) = call.hops_left.checked_sub(1) else {
-            return false;
-        };
-        if !reachable {
-            self.finish(now, id, Err(CallError::UnknownDc(to.dc)));
-            return true;
-        }
-        call.hops_left = left;
-        call.route = route;
-        call.fate = call.fate_with(Fate::NotReceived);
-        true
-    }
-
-    fn migrate_account(&mut self, now: Time, id: RequestId, dc: DcId) -> bool {
-        if self.calls.get(id).is_some_and(|call| call.link.is_some()) {
-            return false;
-        }
-        if !self.hop(now, id, LinkId::main(dc), Route::Main) {
-            return false;
-        }
-        if self.calls.get(id).is_some() {
-            self.move_main(now, dc);
-            self.place(now, id);
-        }
-        true
-    }
-
-    fn migrate_call(&mut self, now: Time, id: RequestId, dc: DcId) -> bool {
-        let Some(call) = self.calls.get(id) else {
-            return true;
-        };
-        if call.link.is_some() {
-            return false;
-        }
-        let media = is_file(call.method) || matches!(call.route, Route::Media(_));
-        let (to, route) = if media {
-            (LinkId::media(dc), Route::Media(dc))
-        } else {
-            (LinkId::main(dc), Route::Dc(dc))
-        };
-        let moved = self.hop(now, id, to, route);
-        if moved {
-            self.place(now, id);
-        }
-        moved
-    }
-
-    /// The account's DC is another one.
-    pub(super) fn move_main(&mut self, now: Time, dc: DcId) {
-        if self.main_dc == dc {
-            return;
-        }
-        let former = core::mem::replace(&mut self.main_dc, dc);
-        let test_mode = self.config.test_mode;
-        let account = self.account.get_or_insert(Account {
-            main_dc: dc,
-            user_id: None,
-            bot: false,
-            test_mode,
-        });
-        account.main_dc = dc;
-        self.store_account();
-        self.events.push_back(Event::MainDcChanged { dc });
-        self.reroute(now, former);
-    }
-
-    /// The server wants a pause.
-    fn wait(&mut self, now: Time, id: RequestId, wait: Duration) -> bool {
+    /// The server wants a pause, of the call or of its method; `fate` is that of its last sending.
+    /// `false` if it may not wait for so long.
+    fn pause(&mut self, now: Time, id: RequestId, wait: Duration, fate: Fate) -> bool {
         let Some(call) = self.calls.get_mut(id) else {
             return true;
         };
@@ -229,12 +189,27 @@ impl Client {
             return false;
         }
         call.waited = sum;
-        call.fate = call.fate_with(Fate::NotReceived);
+        call.fate = match fate {
+            Fate::NotReceived => call.fate_refused(),
+            Fate::NotSent | Fate::MaybeExecuted => call.fate_with(fate),
+        };
         if call.origin == Origin::Application {
             self.events.push_back(Event::FloodWait { id, wait });
         }
         self.calls.put(id, Place::Paused(until));
         true
+    }
+
+    /// Another call of the method was told to pause. Whoever may not wait for so long asks the
+    /// server: its word may have been about one chat.
+    pub(super) fn joins_pause(&mut self, now: Time, dc: DcId, id: RequestId) -> bool {
+        let Some(call) = self.calls.get(id) else {
+            return true;
+        };
+        match self.pauses.of(now, dc, call.method) {
+            Some(until) => self.pause(now, id, until.saturating_since(now), Fate::NotSent),
+            None => false,
+        }
     }
 
     /// The server's trouble.
@@ -265,6 +240,15 @@ impl Client {
         true
     }
 
+    /// The call is sent again, at the price of one repair.
+    fn place_again(&mut self, now: Time, id: RequestId) -> bool {
+        let again = self.repair(id);
+        if again {
+            self.place(now, id);
+        }
+        again
+    }
+
     /// One repair of a call's budget; `false` if it is used up.
     fn repair(&mut self, id: RequestId) -> bool {
         let Some(call) = self.calls.get_mut(id) else {
@@ -274,7 +258,7 @@ impl Client {
             return false;
         };
         call.repairs_left = left;
-        call.fate = call.fate_with(Fate::NotReceived);
+        call.fate = call.fate_refused();
         true
     }
 
@@ -286,7 +270,19 @@ impl Client {
             return false;
         }
         // A main DC that the account was sent to and has not reached yet says nothing about it.
+        // A call that was sent before somebody signed in says nothing about that account either.
+        let meant = self.calls.get(id).is_none_or(|call| call.for_account);
         if link.dc == self.main_dc && self.is_signed_in() && !self.lacks_authorization(link.dc) {
+            if !meant && !dead_key {
+                let again = self.repair(id);
+                if again {
+                    self.place(now, id);
+                }
+                return again;
+            }
+            if let Some(call) = self.calls.get_mut(id) {
+                call.fate = call.fate_refused();
+            }
             self.sign_out(now, reason);
             return true;
         }
@@ -300,17 +296,21 @@ impl Client {
                 self.drop_key(now, link.dc);
             }
         } else if !self.is_signed_in() || importing {
+            // Calls that were made before the application learnt of it.
+            if let Some(reason) = self.signed_out.filter(|_| !importing)
+                && let Some(call) = self.calls.get(id)
+            {
+                let fate = call.fate_refused();
+                self.finish(now, id, Err(CallError::SignedOut { reason, fate }));
+                return true;
+            }
             return false;
         } else {
             self.set_authorized(now, link.dc, false);
             // It may be the temporary key that the server lost sight of.
             self.new_temporary_key(now, link);
         }
-        let again = !importing && self.repair(id);
-        if again {
-            self.place(now, id);
-        }
-        again
+        !importing && self.place_again(now, id)
     }
 
     /// The temporary key is not bound any more.
@@ -333,6 +333,8 @@ impl Client {
     pub(super) fn signed_in(&mut self, now: Time, dc: DcId, user_id: Option<i64>, bot: bool) {
         let former = self.account.as_ref().and_then(|account| account.user_id);
         let is_another = former.is_some() && user_id.is_some() && former != user_id;
+        self.signed_out = None;
+        self.pauses.clear();
         if is_another {
             // What was exported was another one's, and so were the hashes.
             self.peers.clear();

@@ -16,18 +16,23 @@ use crate::client::link::LinkId;
 use crate::client::machine::Client;
 use crate::client::query::constructor;
 use crate::client::{CallError, CallOptions, SignedOut};
-use crate::error::RequestError;
+use crate::error::{Fate, RequestError};
 use crate::ids::DcId;
 use crate::time::Time;
 
-/// Exports in a row that may fail while calls wait. Their deadlines end them sooner as a rule.
-const MAX_ATTEMPTS: u8 = 5;
+/// Exports or imports in a row that servers may refuse while calls wait. What fails for other
+/// reasons is tried for as long as calls wait, until their deadlines.
+const MAX_REFUSALS: u8 = 5;
+/// The longest pause between two attempts.
+const MAX_PAUSE_SECS: u64 = 60;
 
 /// How the account's authorization gets to a DC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Import {
     step: Step,
     failures: u8,
+    /// Those of the failures that were a server's word.
+    refusals: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,11 +89,14 @@ impl Client {
             // Somebody signed in right there.
             return self.release(now, to);
         }
-        // The account's own DC, or after it moved whichever still knows it.
+        // The account's own DC, or after it moved one that still knows it: a DC that has the account
+        // from elsewhere may refuse to hand it on, so another one is asked after each failure.
         let knows = |dc: &DcId| *dc != to && !self.lacks_authorization(*dc);
+        let turn = usize::from(self.keys.get(&to).map_or(0, |dc| dc.import.failures));
+        let all: Vec<DcId> = self.keys.keys().copied().filter(knows).collect();
         let from = Some(self.main_dc)
             .filter(knows)
-            .or_else(|| self.keys.keys().copied().find(knows));
+            .or_else(|| all.get(turn.checked_rem(all.len())?).copied());
         self.dc(to).import.step = Step::Running;
         let Some(from) = from else {
             // No key of ours is the account's: without one there is no way back to it.
@@ -147,18 +155,33 @@ impl Client {
 
     /// Tries again after a while, or tells those who wait that it is in vain.
     fn import_failed(&mut self, now: Time, to: DcId, error: &CallError) {
-        // There is nothing left to export.
-        let over = matches!(error, CallError::SignedOut(_)) || self.closing.is_some();
+        // There is nothing left to export, or no way to get it.
+        let over = matches!(
+            error,
+            CallError::SignedOut { .. } | CallError::UnknownDc { .. }
+        ) || self.closing.is_some();
         let import = &mut self.dc(to).import;
         import.failures = import.failures.saturating_add(1);
-        if !over && import.failures < MAX_ATTEMPTS {
-            let secs = 1_u64.checked_shl(u32::from(import.failures)).unwrap_or(1);
+        let is_word = matches!(
+            error,
+            CallError::Request(RequestError::Rpc(_) | RequestError::BadAnswer)
+        );
+        if is_word {
+            import.refusals = import.refusals.saturating_add(1);
+        }
+        if !over && import.refusals < MAX_REFUSALS {
+            let secs = 1_u64
+                .checked_shl(u32::from(import.failures))
+                .unwrap_or(MAX_PAUSE_SECS)
+                .min(MAX_PAUSE_SECS);
             import.step = Step::After(now + Duration::from_secs(secs));
             return;
         }
         *import = Import::default();
-        for call in self.take_held(to) {
-            self.finish(now, call, Err(error.clone()));
+        for id in self.take_held(to) {
+            let fate = self.calls.get(id).map(|call| call.fate_with(Fate::NotSent));
+            let error = error.with_fate(fate.unwrap_or(Fate::NotSent));
+            self.finish(now, id, Err(error));
         }
     }
 

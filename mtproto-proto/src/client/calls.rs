@@ -1,11 +1,12 @@
 //! Calls on their way: the application's and the client's own.
 //!
-//! Does: a table of calls with their budgets, ordered by deadline and by pause.
+//! Does: a table of calls with their budgets, ordered by deadline and by pause; who waits for whom.
 //! In: bodies with options. Out: calls that are due.
 //! Must not know: streams; what an answer means (`answers.rs` does).
 //! Spec: "Calling methods"; "Handling API errors".
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +55,8 @@ pub(super) enum Place {
     Sent(LinkId, RequestId),
     /// It is sent again at this time.
     Paused(Time),
+    /// It waits for the calls that it is to come after.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,12 @@ pub(super) struct Call {
     pub(super) fate: Fate,
     /// The server has it.
     pub(super) acked: bool,
+    /// Somebody was signed in when it was sent.
+    pub(super) for_account: bool,
+    /// Those that it is to come after and that have not ended.
+    pub(super) after: Vec<RequestId>,
+    /// One of them failed while the server had this one, too.
+    pub(super) broken: Option<RequestId>,
     pub(super) place: Place,
 }
 
@@ -86,6 +95,17 @@ impl Call {
     /// Its fate if the present sending, or none, had this one.
     pub(super) fn fate_with(&self, now: Fate) -> Fate {
         worse(self.fate, now)
+    }
+
+    /// Its fate once the server has refused the present sending. What may be executed twice may have
+    /// been sent before by its session, and executed then; all else goes out a second time only when
+    /// the server says that it does not have it.
+    pub(super) fn fate_refused(&self) -> Fate {
+        self.fate_with(if self.idempotent {
+            Fate::MaybeExecuted
+        } else {
+            Fate::NotReceived
+        })
     }
 }
 
@@ -108,14 +128,22 @@ pub(super) struct Calls {
     calls: BTreeMap<RequestId, Call>,
     deadlines: BTreeSet<(Time, RequestId)>,
     pauses: BTreeSet<(Time, RequestId)>,
+    /// Who is to come after whom: the earlier one first.
+    order: BTreeSet<(RequestId, RequestId)>,
     /// Those of the application.
     application: usize,
 }
 
 impl Calls {
-    pub(super) fn add(&mut self, call: Call) -> RequestId {
+    pub(super) fn add(&mut self, mut call: Call) -> RequestId {
         self.last = self.last.saturating_add(1);
         let id = RequestId(self.last);
+        // What has ended holds nothing back.
+        call.after.retain(|first| self.calls.contains_key(first));
+        call.after.sort_unstable();
+        call.after.dedup();
+        self.order
+            .extend(call.after.iter().map(|first| (*first, id)));
         self.deadlines.insert((call.deadline, id));
         if call.origin == Origin::Application {
             self.application = self.application.saturating_add(1);
@@ -159,9 +187,28 @@ impl Calls {
         }
     }
 
+    /// Those that are to come after this one, oldest first.
+    pub(super) fn dependants(&self, id: RequestId) -> Vec<RequestId> {
+        let all = self
+            .order
+            .range((id, RequestId(0))..=(id, RequestId(u64::MAX)));
+        all.map(|(_, dependant)| *dependant).collect()
+    }
+
+    /// The earlier one has ended: the later one does not wait for it any more.
+    pub(super) fn release(&mut self, first: RequestId, dependant: RequestId) {
+        self.order.remove(&(first, dependant));
+        if let Some(call) = self.calls.get_mut(&dependant) {
+            call.after.retain(|id| *id != first);
+        }
+    }
+
     /// Ends a call.
     pub(super) fn take(&mut self, id: RequestId) -> Option<Call> {
         let call = self.calls.remove(&id)?;
+        for first in &call.after {
+            self.order.remove(&(*first, id));
+        }
         self.deadlines.remove(&(call.deadline, id));
         if let Place::Paused(until) = call.place {
             self.pauses.remove(&(until, id));

@@ -14,8 +14,9 @@ use mtproto_schema::LAYER;
 use crate::client::{DcTable, public_keys, updates};
 use crate::connection::InitParams;
 use crate::crypto::RsaPublicKey;
-use crate::ids::DcId;
+use crate::ids::{DcId, RequestId};
 use crate::session;
+use crate::tap::{Tap, Taps};
 use crate::transport::{Framing, Obfuscation};
 
 /// The DC that an account without a stored one begins with, as TDLib's does.
@@ -63,6 +64,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Bounds.
     pub limits: Limits,
+    /// Who watches the streams. Nobody.
+    pub taps: Taps,
 }
 
 /// Bounds of a client.
@@ -131,7 +134,13 @@ impl Config {
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
+            taps: Taps::default(),
         }
+    }
+
+    /// Lets somebody watch the streams: everything is shown, keys too.
+    pub fn record(&mut self, tap: impl Tap + 'static) {
+        self.taps = Taps::new(tap);
     }
 }
 
@@ -180,9 +189,41 @@ pub struct CallOptions {
     pub flood: Option<FloodPolicy>,
     /// Overrides the configuration's.
     pub max_retries: Option<u8>,
+    /// The server is to execute the call after these, which were submitted before it: at most
+    /// [`MAX_AFTER`](crate::session::MAX_AFTER). Over the same stream it travels with them
+    /// (`invokeAfterMsgs`); elsewhere it is held back until they are answered. When one of them fails and this one was not executed, it ends as
+    /// [`RequestError::DependencyFailed`](crate::RequestError::DependencyFailed). One that has
+    /// ended already holds nothing back.
+    pub after: Vec<RequestId>,
 }
 
 impl CallOptions {
+    /// The server is to execute the call after this one.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use mtproto_proto::client::{CallOptions, Client, Config, Snapshot};
+    /// use mtproto_proto::{Progress, Rng, Time};
+    /// use mtproto_schema::api::functions::help::{GetConfig, GetNearestDc};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = Arc::new(Config::production(12345, "your api_hash"));
+    /// # let now = Time::from_unix(1_750_000_000);
+    /// # let mut client = Client::new(config, Snapshot::new(), Rng::from_seed([7; 32]), now)?;
+    /// let first = client.call(now, &GetConfig, &CallOptions::default())?;
+    /// let options = CallOptions::default().after(first.id());
+    /// let second = client.call(now, &GetNearestDc, &options)?;
+    /// assert_eq!(client.progress(second.id()), Some(Progress::Queued));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn after(mut self, call: RequestId) -> Self {
+        self.after.push(call);
+        self
+    }
+
     /// Where to.
     #[must_use]
     pub fn route(mut self, route: Route) -> Self {

@@ -19,16 +19,20 @@ use crate::transport::{Framing, Obfuscation};
 
 /// The ports of Telegram's servers; an address with one of them may also be tried at the others.
 const PORTS: [u16; 3] = [443, 80, 5222];
-/// Attempts of one link while nobody looks: at most so many within this time. TDLib's numbers.
-const OFFLINE: [(Duration, usize); 3] = [
+/// At most so many attempts within this time.
+type Rule = (Duration, usize);
+/// Attempts of one link while nobody looks. TDLib's numbers.
+const OFFLINE: [Rule; 3] = [
     (Duration::from_secs(1), 1),
     (Duration::from_secs(4), 2),
     (Duration::from_secs(8), 3),
 ];
 /// The same while the user waits. TDLib's numbers.
-const ONLINE: [(Duration, usize); 2] = [(Duration::from_secs(1), 4), (Duration::from_secs(5), 5)];
-/// The most that any of them looks back.
-const REMEMBERED: usize = 5;
+const ONLINE: [Rule; 2] = [(Duration::from_secs(1), 4), (Duration::from_secs(5), 5)];
+/// The same when a server has refused, whoever waits. TDLib's numbers.
+const REFUSED: [Rule; 3] = OFFLINE;
+/// The same whatever happens, also on a network that changes all the time. TDLib's numbers.
+const SANITY: [Rule; 1] = [(Duration::from_secs(5), 10)];
 /// The longest pause between two attempts, as TDLib's on a desktop.
 const MAX_BACKOFF_SECS: u64 = 16;
 
@@ -41,14 +45,16 @@ pub(super) struct Candidate {
 }
 
 /// All ways to reach a DC, the best first. `wire` is the DC as the obfuscation names it.
+/// `tables`: the earlier ones are tried before the later ones.
 pub(super) fn candidates(
-    table: &DcTable,
+    tables: &[&DcTable],
     config: &Config,
     dc: DcId,
     media: bool,
     wire: DcId,
 ) -> Vec<Candidate> {
-    let mut options: Vec<&DcOption> = usable(table, dc, media).collect();
+    let all = tables.iter().flat_map(|table| usable(table, dc, media));
+    let mut options: Vec<&DcOption> = all.collect();
     // Stable: what the server told first stays first.
     options.sort_by_key(|option| {
         (
@@ -82,13 +88,14 @@ pub(super) fn candidates(
 
 /// Whether there is any.
 pub(super) fn is_reachable(
-    table: &DcTable,
+    tables: &[&DcTable],
     config: &Config,
     dc: DcId,
     media: bool,
     wire: DcId,
 ) -> bool {
-    usable(table, dc, media).any(|option| transport(option, config, wire).is_some())
+    let mut all = tables.iter().flat_map(|table| usable(table, dc, media));
+    all.any(|option| transport(option, config, wire).is_some())
 }
 
 fn usable(table: &DcTable, dc: DcId, media: bool) -> impl Iterator<Item = &DcOption> {
@@ -138,33 +145,64 @@ fn transport(
     Some((framing, obfuscation))
 }
 
+/// The latest of something that happens again and again, as many as rules look back at.
+#[derive(Debug, Default)]
+struct Recent(Vec<Time>);
+
+impl Recent {
+    fn add(&mut self, now: Time, rules: &[Rule]) {
+        let looks_back = rules.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        while self.0.len() >= looks_back.max(1) {
+            self.0.remove(0);
+        }
+        self.0.push(now);
+    }
+
+    /// When all of the rules allow one more.
+    fn next(&self, rules: &[Rule]) -> Time {
+        rules
+            .iter()
+            .filter_map(|(within, count)| {
+                let at = self.0.len().checked_sub(*count)?;
+                Some(*self.0.get(at)? + *within)
+            })
+            .max()
+            .unwrap_or(Time::ZERO)
+    }
+}
+
 /// When the next attempt of a link may begin, and where it goes.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Attempts, oldest first.
-    attempts: Vec<Time>,
+    /// Attempts on this network.
+    attempts: Recent,
+    /// Attempts on whichever network.
+    ever: Recent,
+    /// Ends by the server's word.
+    refusals: Recent,
     /// In a row, without a proof of life between.
     failures: u32,
     not_before: Time,
     /// The last failure was the server's word and not that of the network.
     refused: bool,
-    /// Which candidate is next.
+    /// Attempts that came to nothing since something worked: which candidate is next.
     turn: usize,
+    /// What was tried last.
+    last: Option<Candidate>,
+    /// What worked last: it is tried first, wherever it is in the list.
+    good: Option<Candidate>,
 }
 
 impl Pace {
     /// The earliest moment for the next attempt. While the user waits only the number of attempts
     /// counts, unless it was a server that refused.
     pub(super) fn next(&self, online: bool) -> Time {
-        let rules: &[_] = if online { &ONLINE } else { &OFFLINE };
-        let limit = rules
-            .iter()
-            .filter_map(|(within, count)| {
-                let at = self.attempts.len().checked_sub(*count)?;
-                Some(*self.attempts.get(at)? + *within)
-            })
-            .max()
-            .unwrap_or(Time::ZERO);
+        let rules: &[Rule] = if online { &ONLINE } else { &OFFLINE };
+        let limit = self
+            .attempts
+            .next(rules)
+            .max(self.refusals.next(&REFUSED))
+            .max(self.ever.next(&SANITY));
         if online && !self.refused {
             limit
         } else {
@@ -174,15 +212,19 @@ impl Pace {
 
     /// Which of the candidates is next.
     pub(super) fn choose<'a>(&self, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
-        candidates.get(self.turn.checked_rem(candidates.len())?)
+        let is_good = |one: &&Candidate| self.good.as_ref() == Some(*one);
+        let good = candidates.iter().filter(is_good);
+        let others = candidates.iter().filter(|one| !is_good(one));
+        good.chain(others)
+            .nth(self.turn.checked_rem(candidates.len())?)
     }
 
     /// An attempt begins.
-    pub(super) fn attempted(&mut self, now: Time) {
-        if self.attempts.len() >= REMEMBERED {
-            self.attempts.remove(0);
-        }
-        self.attempts.push(now);
+    pub(super) fn attempted(&mut self, now: Time, to: &Candidate) {
+        self.last = Some(to.clone());
+        // The longer memory serves both.
+        self.attempts.add(now, &ONLINE);
+        self.ever.add(now, &SANITY);
     }
 
     /// It did not lead to a server with our key. `refused`: by the server's word.
@@ -198,19 +240,31 @@ impl Pace {
         self.not_before = now + full.saturating_sub(less);
         self.failures = self.failures.saturating_add(1);
         self.refused = refused;
+        if refused {
+            self.refusals.add(now, &REFUSED);
+        }
         self.turn = self.turn.wrapping_add(1);
     }
 
     /// The server has proved that it has our key.
     pub(super) fn succeeded(&mut self) {
+        if let Some(last) = self.last.take() {
+            self.good = Some(last);
+            self.turn = 0;
+        }
+        self.forgive();
+    }
+
+    fn forgive(&mut self) {
         self.failures = 0;
         self.refused = false;
         self.not_before = Time::ZERO;
     }
 
-    /// The network is another one.
+    /// The network is another one: what happened on the former one says nothing.
     pub(super) fn clear(&mut self) {
-        self.succeeded();
-        self.attempts.clear();
+        self.forgive();
+        self.attempts = Recent::default();
+        self.refusals = Recent::default();
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::client::Change;
 use crate::connection;
-use crate::error::RequestError;
+use crate::error::{Fate, RequestError};
 use crate::ids::{ConnId, DcId, RequestId};
 
 /// What the driver is asked to do.
@@ -101,7 +101,8 @@ pub enum Event {
         dc: DcId,
     },
     /// The account is no longer signed in here; calls that waited fail with
-    /// [`CallError::SignedOut`].
+    /// [`CallError::SignedOut`], and so do later ones that the server refuses because nobody is
+    /// signed in.
     SignedOut(SignedOut),
     /// The main DC is another one.
     MainDcChanged {
@@ -112,16 +113,68 @@ pub enum Event {
     Changed(Change),
 }
 
-/// Why a call ended without an answer.
+/// Why a call ended without an answer. [`CallError::fate`] says what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
     /// As for one connection: an error of the server, a deadline, …
     Request(RequestError),
     /// The account was signed out.
-    SignedOut(SignedOut),
+    SignedOut {
+        /// Why.
+        reason: SignedOut,
+        /// What is known of the call.
+        fate: Fate,
+    },
     /// The table has no usable address of this DC.
-    UnknownDc(DcId),
+    UnknownDc {
+        /// Which.
+        dc: DcId,
+        /// What is known of the call.
+        fate: Fate,
+    },
+    /// The DC has proved its identity and says that it does not know the account's key. The account
+    /// is kept: servers have lost sight of keys for a while. Try again later; if it lasts, the
+    /// account has to sign in anew.
+    KeyDenied {
+        /// Which.
+        dc: DcId,
+        /// What is known of the call.
+        fate: Fate,
+    },
+}
+
+impl CallError {
+    /// What is known of the call; `None` if the server answered it: with an error
+    /// ([`RequestError::Rpc`]) or with what cannot be read ([`RequestError::BadAnswer`]).
+    pub fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::Request(error) => error.fate(),
+            Self::SignedOut { fate, .. }
+            | Self::UnknownDc { fate, .. }
+            | Self::KeyDenied { fate, .. } => Some(*fate),
+        }
+    }
+
+    /// The same for another call that ends for the same reason.
+    pub(super) fn with_fate(&self, fate: Fate) -> Self {
+        match self {
+            Self::Request(error) => Self::Request(match error {
+                RequestError::TimedOut(_) => RequestError::TimedOut(fate),
+                RequestError::Cancelled(_) => RequestError::Cancelled(fate),
+                RequestError::Lost(_) => RequestError::Lost(fate),
+                other @ (RequestError::Rpc(_)
+                | RequestError::DependencyFailed(_)
+                | RequestError::BadAnswer) => other.clone(),
+            }),
+            Self::SignedOut { reason, .. } => Self::SignedOut {
+                reason: *reason,
+                fate,
+            },
+            Self::UnknownDc { dc, .. } => Self::UnknownDc { dc: *dc, fate },
+            Self::KeyDenied { dc, .. } => Self::KeyDenied { dc: *dc, fate },
+        }
+    }
 }
 
 impl From<RequestError> for CallError {
@@ -134,8 +187,14 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => error.fmt(f),
-            Self::SignedOut(reason) => write!(f, "the account was signed out: {reason}"),
-            Self::UnknownDc(dc) => write!(f, "no address of DC {dc} is known"),
+            Self::SignedOut { reason, fate } => {
+                write!(f, "the account was signed out: {reason}; {fate}")
+            }
+            Self::UnknownDc { dc, fate } => write!(f, "no address of DC {dc} is known; {fate}"),
+            Self::KeyDenied { dc, fate } => write!(
+                f,
+                "DC {dc} says that it does not know the account's key; {fate}"
+            ),
         }
     }
 }
@@ -158,7 +217,8 @@ pub enum SignedOut {
     Banned,
     /// `AUTH_KEY_DUPLICATED`: the key was used from two places at once and is dead.
     KeyDuplicated,
-    /// `AUTH_KEY_INVALID`.
+    /// `AUTH_KEY_INVALID`, or the server has proved its identity and does not know the key, which
+    /// has not worked for a day or since the client began.
     KeyInvalid,
 }
 

@@ -96,6 +96,7 @@ impl Client {
         dcs.merge(&config);
         if dcs != *self.dcs() {
             self.dcs = Some(Box::new(dcs));
+            self.told_dcs = true;
             self.store_dcs();
         }
     }

@@ -7,13 +7,18 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
 
 use crate::client::dial::Pace;
 use crate::connection::{ClientConnection, Suspended};
-use crate::error::Fate;
+use crate::error::{Fate, Progress};
 use crate::ids::{ConnId, DcId, RequestId};
 use crate::machine::Machine;
 use crate::time::Time;
+
+/// A stream that was opened for somebody who went away is closed after so long, as TDLib's that are
+/// ready and not taken.
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +91,11 @@ pub(super) struct Up {
     pub(super) connected: bool,
     /// The key was there before the stream.
     pub(super) had_key: bool,
+    /// It travels under temporary keys, whether the configuration wants them or the permanent one
+    /// is doubted.
+    pub(super) has_pfs: bool,
+    /// It has carried a call.
+    pub(super) used: bool,
 }
 
 pub(super) enum Stream {
@@ -165,6 +175,21 @@ impl Link {
         let wanted = !up.announced && up.machine.wants_to_transmit();
         up.announced |= wanted;
         wanted.then_some(up.conn)
+    }
+
+    /// When the stream is closed if nothing needs it until then; `idle`: one that was of use.
+    pub(super) fn rests_at(&self, idle: Duration) -> Option<Time> {
+        let used = self.up().is_some_and(|up| up.used);
+        let patience = if used { idle } else { idle.min(UNUSED) };
+        Some(self.idle_since? + patience)
+    }
+
+    /// How far a request of the session is.
+    pub(super) fn progress(&self, inner: RequestId) -> Option<Progress> {
+        match &self.stream {
+            Stream::Up(up) => up.machine.progress(inner),
+            Stream::Down | Stream::Connecting { .. } => self.rest.as_ref()?.progress(inner),
+        }
     }
 
     /// Ends a request of a session that has no stream, and tells its fate.

@@ -18,10 +18,12 @@ use mtproto_schema::Function;
 use crate::client::calls::Calls;
 use crate::client::fetch::Fetch;
 use crate::client::link::{Link, LinkId};
+use crate::client::pauses::Pauses;
 use crate::client::stored::Dc;
 use crate::client::updates::{self, UpdateId, Updates};
 use crate::client::{
-    Account, Action, CallOptions, Config, DcTable, Disconnected, Event, PeerId, Peers, Snapshot,
+    Account, Action, CallOptions, Config, DcTable, Disconnected, Event, PeerId, Peers, SignedOut,
+    Snapshot,
 };
 use crate::connection::{Call, ConfigError};
 use crate::error::SendError;
@@ -75,11 +77,16 @@ pub struct Client {
     pub(super) rng: Rng,
     /// What differs from the configuration's table.
     pub(super) dcs: Option<Box<DcTable>>,
+    /// It was a server that told them, and not the application.
+    pub(super) told_dcs: bool,
     pub(super) account: Option<Account>,
+    /// Why nobody is signed in any more.
+    pub(super) signed_out: Option<SignedOut>,
     pub(super) main_dc: DcId,
     pub(super) keys: BTreeMap<DcId, Dc>,
     pub(super) links: BTreeMap<LinkId, Link>,
     pub(super) calls: Calls,
+    pub(super) pauses: Pauses,
     pub(super) updates: Updates,
     pub(super) peers: Peers,
     pub(super) actions: VecDeque<Action>,
@@ -117,11 +124,14 @@ impl Client {
         let main_dc = account.as_ref().map_or(config.first_dc, |a| a.main_dc);
         let mut client = Client {
             dcs: Self::stored_dcs(&config, &stored),
+            told_dcs: true,
             keys,
             account,
+            signed_out: None,
             main_dc,
             links: BTreeMap::new(),
             calls: Calls::default(),
+            pauses: Pauses::default(),
             updates: Updates::new(config.updates.clone(), &stored, now),
             peers: Peers::new(&stored, config.limits.peers),
             actions: VecDeque::new(),
@@ -224,14 +234,38 @@ impl Client {
         self.settle(now);
     }
 
-    /// Whether the user waits: failed attempts to connect are repeated sooner, and streams are
-    /// checked when it begins. No.
+    /// Whether the user waits. No.
+    ///
+    /// While the user waits, failed attempts to connect are repeated sooner, and streams are
+    /// checked when it begins and more often from then on. With the default configuration a dead
+    /// stream is noticed after
+    ///
+    /// | | offline | online | from |
+    /// | --- | --- | --- | --- |
+    /// | silence, no call waits | 75 s | 15 s | the last thing that came |
+    /// | silence, calls wait | 30 s | 15 s | the last thing that came, or the first call after it |
+    /// | pings are answered, calls are not | 75 s | 65 s | the oldest call |
+    /// | `set_online(true)`, the end of a sleep of the device | 10 s | 10 s | that moment |
+    /// | nobody answers the attempt to connect ([`Config::connect_timeout`]) | 10 s | 10 s | the attempt |
+    /// | the handshake, or a stored key's first answer ([`Config::handshake_timeout`]) | 10 s | 10 s | the stream's opening |
+    ///
+    /// The first three are those of the session's configuration:
+    /// [`ping_interval`](crate::session::Config::ping_interval),
+    /// [`ping_interval_busy`](crate::session::Config::ping_interval_busy) or
+    /// [`ping_interval_online`](crate::session::Config::ping_interval_online), and the `pong_timeout`
+    /// beside it.
     pub fn set_online(&mut self, now: Time, online: bool) {
         let now = self.enter(now);
-        if online && !core::mem::replace(&mut self.online, online) {
-            self.check_streams(now);
+        if core::mem::replace(&mut self.online, online) != online {
+            for link in self.links.values_mut() {
+                if let Some(up) = link.up_mut() {
+                    up.machine.set_online(now, online);
+                }
+            }
+            if online {
+                self.check_streams(now);
+            }
         }
-        self.online = online;
         self.settle(now);
     }
 
@@ -271,8 +305,12 @@ impl Client {
     }
 
     /// Changes where DCs are, for connections to come. Emits a change to be stored.
+    ///
+    /// What a server tells of DCs afterwards is merged into it, and the configuration's addresses
+    /// are tried beside what a server told.
     pub fn set_dcs(&mut self, dcs: DcTable) {
         self.dcs = Some(Box::new(dcs));
+        self.told_dcs = false;
         self.store_dcs();
         let now = self.latest;
         self.settle(now);

@@ -11,7 +11,8 @@
 //!     held: authorize.rs brings the account's authorization to that DC first
 //!     waiting: dial.rs says when and where to connect, streams.rs runs what is connected
 //!     sent: a request of the link's session; the session survives its streams
-//! answer ─► answers.rs: given to whoever asked, or moved, paused, repeated, repaired
+//! answer ─► answers.rs: given to whoever asked, or moved (migrate.rs), paused (pauses.rs), repeated,
+//!     repaired; order.rs: what was to come after it follows, or ends
 //! ```
 
 mod answers;
@@ -21,10 +22,14 @@ mod closing;
 mod config;
 mod dc;
 mod dial;
+mod doubt;
 mod event;
 mod fetch;
 mod link;
 mod machine;
+mod migrate;
+mod order;
+mod pauses;
 mod peers;
 pub mod portable;
 mod public_keys;

@@ -81,6 +81,19 @@ impl RpcError {
         }
     }
 
+    /// A pause that all calls of the method share. That of a chat's slow mode is the chat's.
+    pub(super) fn is_of_method(&self) -> bool {
+        self.message.starts_with("FLOOD_WAIT_") || self.message.starts_with("FLOOD_PREMIUM_WAIT_")
+    }
+
+    /// The call was to come after another one, which the server did not execute (in time).
+    pub(super) fn is_of_order(&self) -> bool {
+        matches!(
+            self.message.as_str(),
+            "MSG_WAIT_FAILED" | "MSG_WAIT_TIMEOUT"
+        )
+    }
+
     /// A timeout inside the server: the call may have been executed.
     pub(super) fn is_timeout(&self) -> bool {
         self.code == -503

@@ -27,6 +27,8 @@ impl Client {
     /// The account is not signed in any more.
     pub(super) fn sign_out(&mut self, now: Time, reason: SignedOut) {
         self.account = None;
+        self.signed_out = Some(reason);
+        self.pauses.clear();
         self.change(Change {
             key: Key::Account,
             value: None,
@@ -42,8 +44,8 @@ impl Client {
             .map(|(id, _)| id)
             .collect();
         for id in calls {
-            self.withdraw(now, id);
-            self.finish(now, id, Err(CallError::SignedOut(reason)));
+            let fate = self.withdraw(now, id);
+            self.finish(now, id, Err(CallError::SignedOut { reason, fate }));
         }
         match reason {
             SignedOut::Requested => self.leave(now),

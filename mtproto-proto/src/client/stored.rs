@@ -34,6 +34,8 @@ pub(super) struct Dc {
     pub(super) import: Import,
     /// Streams in a row that ended with the server's word that it does not know the key.
     pub(super) refused: u8,
+    /// When the server proved last that it has the key.
+    pub(super) proved_at: Option<Time>,
     /// What changed since it was stored, if anything, is stored at this time.
     pub(super) store_at: Option<Time>,
     stored_at: Time,

@@ -15,18 +15,16 @@ use crate::client::link::{Kind, Link, LinkId, Stream, Up};
 use crate::client::machine::Client;
 use crate::client::query::LOG_OUT;
 use crate::client::submit::OWN_CALLS;
-use crate::client::{Action, CallError, Change, Disconnected, Event, Key};
+use crate::client::{Action, CallError, Disconnected, Event};
 use crate::connection::{ClientConfig, ClientConnection, ClientEvent, Error, KeyState, Start};
 use crate::error::{Fate, RequestError};
-use crate::ids::{ConnId, DcId};
+use crate::handshake;
+use crate::ids::ConnId;
 use crate::machine::Machine;
 use crate::rng::Rng;
 use crate::time::Time;
 
-/// So many streams in a row must end with the server's word that it does not know the key before it
-/// is given up, and never the key of an account's main DC: anybody on the path can say so.
-const REFUSALS: u8 = 3;
-/// The server's word in question.
+/// The server's word that it does not know a key.
 const UNKNOWN_KEY: i32 = -404;
 
 impl Client {
@@ -120,12 +118,13 @@ impl Client {
             return;
         };
         let Some(to) = link.pace.choose(&candidates) else {
-            return self.fail_link(now, id, &CallError::UnknownDc(id.dc));
+            let (dc, fate) = (id.dc, Fate::NotSent);
+            return self.fail_link(now, id, &CallError::UnknownDc { dc, fate });
         };
         self.last_conn = self.last_conn.saturating_add(1);
         let conn = ConnId(self.last_conn);
         let target = super::Target::Tcp(to.addr);
-        link.pace.attempted(now);
+        link.pace.attempted(now, to);
         link.stream = Stream::Connecting {
             conn,
             until: now + timeout,
@@ -138,20 +137,20 @@ impl Client {
         });
     }
 
-    /// Ends all calls of a link.
+    /// Ends all calls of a link, each with its fate or, if that is worse, the error's.
     pub(super) fn fail_link(&mut self, now: Time, id: LinkId, error: &CallError) {
         let ids: Vec<_> = self
             .calls
             .iter()
             .filter(|(_, call)| match call.place {
                 Place::Waiting(at) | Place::Held(at) | Place::Sent(at, _) => at == id,
-                Place::Nowhere | Place::Paused(_) => false,
+                Place::Nowhere | Place::Paused(_) | Place::Behind => false,
             })
             .map(|(call, _)| call)
             .collect();
         for call in ids {
-            self.withdraw(now, call);
-            self.finish(now, call, Err(error.clone()));
+            let fate = self.withdraw(now, call);
+            self.finish(now, call, Err(error.with_fate(fate)));
         }
     }
 
@@ -164,6 +163,7 @@ impl Client {
         config.init = Some(self.config.init.clone());
         config.handshake_timeout = self.config.handshake_timeout;
         config.session = self.config.session.clone();
+        config.taps = self.config.taps.clone();
         config.session.max_requests = self.config.limits.calls.saturating_add(OWN_CALLS);
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -174,8 +174,11 @@ impl Client {
         let conn = *conn;
         config.framing = to.framing;
         config.obfuscation = to.obfuscation.clone();
-        // A key is destroyed under itself.
-        config.pfs = self.config.pfs.filter(|_| id.kind != Kind::Leaving);
+        config.pfs = self.temporary_keys(id);
+        let has_pfs = config.pfs.is_some();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let key = key.map(|key| KeyState { dc: wire, ..key });
         let start = match (link.rest.take(), key) {
             (Some(mut rest), key) => {
@@ -193,14 +196,18 @@ impl Client {
             Start::Key(_) => true,
             Start::Resume(rest) => rest.perm.is_some(),
         };
+        let used = !link.sent.is_empty();
         match ClientConnection::new(Arc::new(config), start, rng, now) {
-            Ok(machine) => {
+            Ok(mut machine) => {
+                machine.set_online(now, self.online);
                 link.stream = Stream::Up(Box::new(Up {
                     conn,
                     machine,
                     announced: false,
                     connected: false,
                     had_key,
+                    has_pfs,
+                    used,
                 }));
             }
             // `Client::new` has checked everything that this is made of.
@@ -225,9 +232,8 @@ impl Client {
         if link.conn() != before {
             return;
         }
-        let (connected, had_key) = link
-            .up()
-            .map_or((false, false), |up| (up.connected, up.had_key));
+        let up = link.up().map(|up| (up.connected, up.had_key, up.has_pfs));
+        let (connected, had_key, has_pfs) = up.unwrap_or_default();
         let Some(conn) = link.suspend() else {
             return;
         };
@@ -238,7 +244,8 @@ impl Client {
         };
         let told = matches!(error, Some(Error::Status { .. }));
         if reason != Disconnected::Idle && (told || !connected) {
-            link.pace.failed(now, error.is_some(), &mut self.rng);
+            let refused = error.as_ref().is_some_and(is_word);
+            link.pace.failed(now, refused, &mut self.rng);
         }
         if close {
             self.actions.push_back(Action::Close { conn });
@@ -256,58 +263,18 @@ impl Client {
             reason,
         });
         self.logged_out_without_answer(now, id);
-        if had_key && !connected && self.denies_key(error.as_ref()) {
-            self.key_denied(now, id.dc);
-        }
-    }
-
-    /// Whether the server says that it does not know our key. With temporary keys, -404 is about
-    /// the temporary one, and the permanent one is denied when a new one is to be bound to it.
-    fn denies_key(&self, error: Option<&Error>) -> bool {
-        match error {
-            Some(Error::Status { code }) => *code == UNKNOWN_KEY && self.config.pfs.is_none(),
-            Some(Error::BindRefused(RequestError::Rpc(error))) => {
-                error.message == "ENCRYPTED_MESSAGE_INVALID"
-            }
-            Some(_) | None => false,
-        }
-    }
-
-    /// The key of an account's main DC is the login: it is never given up on a word that anybody
-    /// on the path can say. Another one costs a handshake and an import.
-    fn key_denied(&mut self, now: Time, id: DcId) {
-        let is_login = id == self.main_dc && self.is_signed_in();
-        let dc = self.dc(id);
-        dc.refused = dc.refused.saturating_add(1);
-        if dc.refused >= REFUSALS && !is_login {
-            self.drop_key(now, id);
-        }
-    }
-
-    /// Forgets a DC's key. What waits goes on under the next one.
-    pub(super) fn drop_key(&mut self, now: Time, id: DcId) {
-        let links = [LinkId::main(id), LinkId::media(id)];
-        for link_id in links {
-            self.stream_ended(now, link_id, Disconnected::Closed, true);
-        }
-        // After the last word of the streams, which may be about the key.
-        let dc = self.dc(id);
-        dc.key = None;
-        dc.authorized = false;
-        dc.refused = 0;
-        dc.store_at = None;
-        self.change(Change {
-            key: Key::Dc(id),
-            value: None,
-        });
-        for link_id in links {
-            if let Some(link) = self.links.get_mut(&link_id) {
-                link.rest = link.rest.take().map(|rest| rest.without_key());
-                let waiting = core::mem::take(&mut link.waiting);
-                let held = core::mem::take(&mut link.held);
-                for call in waiting.into_iter().chain(held) {
-                    self.place(now, call);
+        if had_key && !connected {
+            match error {
+                // With temporary keys it is about the temporary one.
+                Some(Error::Status { code: UNKNOWN_KEY }) if !has_pfs => {
+                    self.key_denied(now, id.dc, false);
                 }
+                Some(Error::BindRefused(RequestError::Rpc(error)))
+                    if error.message == "ENCRYPTED_MESSAGE_INVALID" =>
+                {
+                    self.key_denied(now, id.dc, true);
+                }
+                Some(_) | None => {}
             }
         }
     }
@@ -376,7 +343,7 @@ impl Client {
                     self.updates.handle(now, &body, &mut self.peers);
                 }
             }
-            ClientEvent::SessionRenewed { .. } => {
+            ClientEvent::SessionRenewed { .. } | ClientEvent::UpdatesMissed => {
                 if is_main {
                     self.updates.handle_may_have_missed(now);
                 }
@@ -397,7 +364,9 @@ impl Client {
         if id.kind == Kind::Leaving {
             return;
         }
-        self.dc(id.dc).refused = 0;
+        let dc = self.dc(id.dc);
+        dc.refused = 0;
+        dc.proved_at = Some(now);
         self.events.push_back(Event::Connected {
             dc: id.dc,
             media: id.is_media(),
@@ -447,4 +416,13 @@ impl Client {
             self.logged_out(now, call);
         }
     }
+}
+
+/// Whether the stream ended by the word of the server or of somebody who plays one, and not because
+/// nothing came.
+fn is_word(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Silent | Error::Handshake(handshake::Error::TimedOut)
+    )
 }

@@ -5,6 +5,7 @@
 //! Must not know: what answers mean (`answers.rs` does).
 //! Spec: "Calling methods"; "Working with Different Data Centers".
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -14,10 +15,10 @@ use crate::client::dial::{candidates, is_reachable};
 use crate::client::link::{Link, LinkId, Stream};
 use crate::client::machine::Client;
 use crate::client::query::{constructor, needs_user, unwrapped};
-use crate::client::{CallError, CallOptions, Route};
+use crate::client::{CallError, CallOptions, DcTable, Route};
 use crate::error::{Fate, RequestError, SendError};
 use crate::ids::{DcId, RequestId};
-use crate::session::{MAX_BODY, SendOptions};
+use crate::session::{MAX_AFTER, MAX_BODY, SendOptions, wrapper_len};
 use crate::time::Time;
 
 /// Beyond the application's calls a session takes so many of the client's own: updates of the
@@ -35,8 +36,21 @@ impl Client {
         if self.closing.is_some() {
             return Err(SendError::Ended);
         }
+        let after = options
+            .after
+            .iter()
+            .filter(|first| self.calls.get(**first).is_some())
+            .collect::<BTreeSet<_>>()
+            .len();
+        if after > MAX_AFTER {
+            return Err(SendError::TooManyDependencies {
+                got: after,
+                max: MAX_AFTER,
+            });
+        }
         let got = body.len();
-        let max = MAX_BODY.saturating_sub(self.config.init.prefix().len());
+        let prefix = self.config.init.prefix().len();
+        let max = MAX_BODY.saturating_sub(prefix.saturating_add(wrapper_len(after)));
         if got > max {
             return Err(SendError::TooLarge { got, max });
         }
@@ -76,6 +90,9 @@ impl Client {
             repairs_left: MAX_REPAIRS,
             fate: Fate::NotSent,
             acked: false,
+            for_account: false,
+            after: options.after.clone(),
+            broken: None,
             place: Place::Nowhere,
         });
         self.place(now, id);
@@ -87,15 +104,15 @@ impl Client {
         let Some(call) = self.calls.get(id) else {
             return;
         };
-        let link = call.link.unwrap_or(match call.route {
-            Route::Main => LinkId::main(self.main_dc),
-            Route::Dc(dc) => LinkId::main(dc),
-            Route::Media(dc) => LinkId::media(dc),
-        });
+        let link = self.link_for(call);
+        if !self.may_follow(link, call) {
+            return self.calls.put(id, Place::Behind);
+        }
         let hold = needs_user(call.method) && self.lacks_authorization(link.dc);
         if !self.links.contains_key(&link) {
             if !self.is_reachable(link) {
-                return self.finish(now, id, Err(CallError::UnknownDc(link.dc)));
+                let (dc, fate) = (link.dc, call.fate_with(Fate::NotSent));
+                return self.finish(now, id, Err(CallError::UnknownDc { dc, fate }));
             }
             self.links.insert(link, Link::new());
         }
@@ -112,52 +129,96 @@ impl Client {
         }
     }
 
+    /// The link that a call belongs to.
+    pub(super) fn link_for(&self, call: &Call) -> LinkId {
+        call.link.unwrap_or(match call.route {
+            Route::Main => LinkId::main(self.main_dc),
+            Route::Dc(dc) => LinkId::main(dc),
+            Route::Media(dc) => LinkId::media(dc),
+        })
+    }
+
+    /// Where the addresses of DCs are, in the order in which they are tried.
+    fn tables(&self) -> Vec<&DcTable> {
+        // What a server tells may be wrong, and then nobody else is left to tell better.
+        let own = self.told_dcs.then_some(&self.config.dcs);
+        core::iter::once(self.dcs()).chain(own).collect()
+    }
+
     /// Whether the table has an address that the link can use.
     pub(super) fn is_reachable(&self, link: LinkId) -> bool {
         let wire = link.wire(self.config.test_mode);
-        is_reachable(self.dcs(), &self.config, link.dc, link.is_media(), wire)
+        let tables = self.tables();
+        is_reachable(&tables, &self.config, link.dc, link.is_media(), wire)
     }
 
     pub(super) fn candidates(&self, link: LinkId) -> Vec<super::dial::Candidate> {
         let wire = link.wire(self.config.test_mode);
-        candidates(self.dcs(), &self.config, link.dc, link.is_media(), wire)
+        let tables = self.tables();
+        candidates(&tables, &self.config, link.dc, link.is_media(), wire)
     }
 
     /// Hands what waits to the link's session.
     pub(super) fn flush(&mut self, now: Time, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
+        while self.links.get(&id).is_some_and(|link| link.up().is_some())
+            && let Some(first) = self.links.get_mut(&id).and_then(|l| l.waiting.pop_first())
+        {
+            if !self.hand_over(now, id, first) {
+                return;
+            }
+        }
+    }
+
+    /// Hands one call to the link's session, or puts it where it has to wait; `false` if the
+    /// session takes no more.
+    fn hand_over(&mut self, now: Time, at: LinkId, id: RequestId) -> bool {
+        let Some(after) = self.order_in(at, id) else {
+            self.calls.put(id, Place::Behind);
+            return true;
+        };
+        if self.joins_pause(now, at.dc, id) {
+            return true;
+        }
+        let for_account = self.is_signed_in();
+        let Some(call) = self.calls.get_mut(id) else {
+            return true;
+        };
+        let Some(link) = self.links.get_mut(&at) else {
+            return false;
         };
         let Stream::Up(up) = &mut link.stream else {
-            return;
+            link.waiting.insert(id);
+            return false;
         };
-        while let Some(first) = link.waiting.pop_first() {
-            let Some(call) = self.calls.get(first) else {
-                continue;
-            };
-            let options = SendOptions {
-                deadline: Some(call.deadline.saturating_since(now)),
-                idempotent: call.idempotent,
-                ..SendOptions::default()
-            };
-            match up.machine.send(now, call.body.clone(), &options) {
-                Ok(inner) => {
-                    link.sent.insert(inner, first);
-                    if let Some(call) = self.calls.get_mut(first) {
-                        call.acked = false;
-                    }
-                    self.calls.put(first, Place::Sent(id, inner));
-                }
-                Err(SendError::TooMany { .. } | SendError::Ended) => {
-                    link.waiting.insert(first);
-                    return;
-                }
-                // `submit` has looked; an export of a hostile server may be large.
-                Err(SendError::TooLarge { .. } | SendError::Unaligned { .. }) => {
-                    let error = RequestError::Lost(Fate::NotSent);
-                    self.finish(now, first, Err(error.into()));
-                    return self.flush(now, id);
-                }
+        let options = SendOptions {
+            deadline: Some(call.deadline.saturating_since(now)),
+            idempotent: call.idempotent,
+            after,
+            ..SendOptions::default()
+        };
+        match up.machine.send(now, call.body.clone(), &options) {
+            Ok(inner) => {
+                call.acked = false;
+                call.for_account = for_account;
+                link.sent.insert(inner, id);
+                up.used = true;
+                self.calls.put(id, Place::Sent(at, inner));
+                self.let_follow(now, at, id);
+                true
+            }
+            Err(SendError::TooMany { .. } | SendError::Ended) => {
+                link.waiting.insert(id);
+                false
+            }
+            // `submit` has looked; an export of a hostile server may be large.
+            Err(
+                SendError::TooLarge { .. }
+                | SendError::Unaligned { .. }
+                | SendError::TooManyDependencies { .. },
+            ) => {
+                let error = RequestError::Lost(call.fate_with(Fate::NotSent));
+                self.finish(now, id, Err(error.into()));
+                true
             }
         }
     }
@@ -203,7 +264,7 @@ impl Client {
             return Fate::NotSent;
         };
         let fate = match call.place {
-            Place::Nowhere | Place::Paused(_) => Fate::NotSent,
+            Place::Nowhere | Place::Paused(_) | Place::Behind => Fate::NotSent,
             Place::Waiting(link) | Place::Held(link) => {
                 if let Some(link) = self.links.get_mut(&link) {
                     link.waiting.remove(&id);

@@ -16,6 +16,9 @@ use crate::time::Time;
 impl Client {
     /// The earliest of all.
     pub(super) fn next_timer(&self) -> Option<Time> {
+        if self.is_closed() {
+            return None;
+        }
         let idle = self.config.limits.idle;
         let links = self.links.iter().filter_map(|(id, link)| {
             let own = match &link.stream {
@@ -27,7 +30,7 @@ impl Client {
                     .filter(|_| link.has_calls() || self.is_reachable(*id)),
                 Stream::Down => None,
             };
-            let rest = link.idle_since.map(|since| since + idle);
+            let rest = link.rests_at(idle);
             own.into_iter().chain(rest).min()
         });
         let keys = self
@@ -68,7 +71,7 @@ impl Client {
                 }
             }
             if self.links.get(&id).is_some_and(|link| {
-                link.idle_since.is_some_and(|since| since + idle <= now) && !link.has_calls()
+                link.rests_at(idle).is_some_and(|at| at <= now) && !link.has_calls()
             }) {
                 self.stream_ended(now, id, Disconnected::Idle, true);
             }

@@ -43,10 +43,12 @@ pub(super) fn rpc(error: &CallError) -> Option<&RpcError> {
             RequestError::TimedOut(_)
             | RequestError::Cancelled(_)
             | RequestError::Lost(_)
+            | RequestError::DependencyFailed(_)
             | RequestError::BadAnswer,
         )
-        | CallError::SignedOut(_)
-        | CallError::UnknownDc(_) => None,
+        | CallError::SignedOut { .. }
+        | CallError::UnknownDc { .. }
+        | CallError::KeyDenied { .. } => None,
     }
 }
 

@@ -292,11 +292,13 @@ impl fmt::Display for SignInError {
             Self::FloodWait(wait) => {
                 return write!(f, "too many attempts; try again in {} s", wait.as_secs());
             }
-            Self::Call(error @ CallError::Request(_)) => return write!(f, "{error}"),
-            Self::Call(error @ CallError::SignedOut(_)) => {
+            Self::Call(error @ (CallError::Request(_) | CallError::KeyDenied { .. })) => {
+                return write!(f, "{error}");
+            }
+            Self::Call(error @ CallError::SignedOut { .. }) => {
                 return write!(f, "{error}; sign in again");
             }
-            Self::Call(error @ CallError::UnknownDc(_)) => {
+            Self::Call(error @ CallError::UnknownDc { .. }) => {
                 return write!(f, "{error}; add it to the table of DCs");
             }
             Self::BadAnswer { method } => {

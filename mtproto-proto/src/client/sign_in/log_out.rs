@@ -62,7 +62,7 @@ impl Step for LogOut {
                 .as_ref()
                 .map(detached),
             // Acknowledged and never answered, or signed out elsewhere before.
-            Err(CallError::SignedOut(_)) => None,
+            Err(CallError::SignedOut { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         Ok(Next::Done(LoggedOut { future_auth_token }))

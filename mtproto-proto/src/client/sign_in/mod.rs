@@ -76,7 +76,8 @@
 //!         };
 //!     }
 //! }
-//! # let mut answers = vec![Err(CallError::UnknownDc(mtproto_proto::DcId(2)))];
+//! # let lost = mtproto_proto::RequestError::Lost(mtproto_proto::Fate::NotSent);
+//! # let mut answers = vec![Err(CallError::Request(lost))];
 //! # let error = sign_in("1", &mut |_| answers.pop().unwrap(), |_| String::new(),
 //! #     &mut Rng::from_seed([0; 32])).unwrap_err();
 //! # assert!(matches!(error, SignInError::Call(_)));
