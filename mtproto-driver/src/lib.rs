@@ -27,8 +27,8 @@ pub use accounts::{
 pub use client::Client;
 pub use clock::Clock;
 pub use connection::{
-    CloseReason, Closed, Config, ConnectError, Connection, Error, Gap, Incoming, Start, Suspended,
-    Update, Updates,
+    CloseReason, Closed, Config, ConnectError, Connection, Error, Gap, Incoming, Start, Submitted,
+    Suspended, Update, Updates,
 };
 pub use driver::{Driver, StreamError};
 pub use entropy::rng;

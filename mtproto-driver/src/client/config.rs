@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtproto_proto::client::Config;
+use mtproto_proto::tap::Tap;
 #[cfg(feature = "json")]
 use mtproto_schema::Schema;
 
@@ -46,6 +47,12 @@ impl Options {
             #[cfg(feature = "json")]
             schema: None,
         }
+    }
+
+    /// Lets somebody watch all streams, to make a bug report of it: see
+    /// [a bug report is a file](crate#a-bug-report-is-a-file). A tap sees everything, keys too.
+    pub fn record(&mut self, tap: impl Tap + 'static) {
+        Arc::make_mut(&mut self.config).record(tap);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{error, fmt, io};
 
 use mtproto_proto::client::{CallError, Disconnected, Migrate, RpcKind, SignedOut, SnapshotError};
 use mtproto_proto::connection::{self, ConfigError};
-use mtproto_proto::{DcId, Fate, RequestError, RpcError, SendError, handshake};
+use mtproto_proto::{DcId, Fate, RequestError, RequestId, RpcError, SendError, handshake};
 use mtproto_schema::DecodeError;
 #[cfg(feature = "json")]
 use mtproto_schema::ValueError;
@@ -43,7 +43,20 @@ pub enum Error {
         trouble: Option<Trouble>,
     },
     /// No address of this DC is known.
-    UnknownDc(DcId),
+    UnknownDc {
+        /// Which.
+        dc: DcId,
+        /// What is known of the call.
+        fate: Fate,
+    },
+    /// The DC has proved its identity and does not know the account's key. The account is kept:
+    /// servers have lost sight of keys for a while. If it lasts, sign in anew.
+    KeyDenied {
+        /// Which.
+        dc: DcId,
+        /// What is known of the call.
+        fate: Fate,
+    },
     /// The user, chat or channel cannot be used.
     Peer(PeerError),
     /// The client did not take the call.
@@ -51,11 +64,19 @@ pub enum Error {
     /// The server answered with an error.
     Rpc(RpcError),
     /// The account is no longer signed in.
-    SignedOut(SignedOut),
+    SignedOut {
+        /// Why.
+        reason: SignedOut,
+        /// What is known of the call.
+        fate: Fate,
+    },
     /// No answer within the call's deadline.
     TimedOut(Fate),
     /// The call was given up before it had an answer.
     Lost(Fate),
+    /// The call that it was to come after ([`CallOptions::after`](super::CallOptions::after)) ended
+    /// without success; this one was not executed.
+    DependencyFailed(RequestId),
     /// The answer came, and is compressed data that is broken or too large.
     BadAnswer,
     /// The answer came, and is not of the method's type.
@@ -138,6 +159,34 @@ impl Trouble {
 }
 
 impl Error {
+    /// What is known of the call; `None` if the server answered it, or if this is not about a call.
+    pub fn fate(&self) -> Option<Fate> {
+        match self {
+            Error::TimedOut(fate)
+            | Error::Lost(fate)
+            | Error::SignedOut { fate, .. }
+            | Error::UnknownDc { fate, .. }
+            | Error::KeyDenied { fate, .. }
+            | Error::Cut { fate, .. } => Some(*fate),
+            // It was held back, or the server refused it for this reason.
+            Error::DependencyFailed(_) => Some(Fate::NotReceived),
+            Error::Send(_) | Error::Peer(_) => Some(Fate::NotSent),
+            #[cfg(feature = "json")]
+            Error::UnknownMethod { .. } | Error::Arguments { .. } => Some(Fate::NotSent),
+            #[cfg(feature = "json")]
+            Error::Answer { .. } => None,
+            Error::Config(_)
+            | Error::Entropy(_)
+            | Error::Store(_)
+            | Error::Snapshot(_)
+            | Error::Unreachable { .. }
+            | Error::Rpc(_)
+            | Error::BadAnswer
+            | Error::Decode { .. }
+            | Error::Closed(_) => None,
+        }
+    }
+
     /// The server's error, if that is what this is.
     pub fn rpc(&self) -> Option<&RpcError> {
         if let Error::Rpc(error) = self {
@@ -164,16 +213,34 @@ impl fmt::Display for Error {
                 }
             }
             Error::Peer(error) => error.fmt(f),
-            Error::UnknownDc(dc) => write!(
+            Error::UnknownDc { dc, fate } => write!(
                 f,
-                "no address of DC {} is known; add it to the table of DCs",
-                dc.0
+                "no address of DC {} is known; add it to the table of DCs; {}",
+                dc.0,
+                advice(*fate)
+            ),
+            Error::KeyDenied { dc, fate } => write!(
+                f,
+                "DC {} does not know the account's key; if that lasts, sign in anew; {}",
+                dc.0,
+                advice(*fate)
             ),
             Error::Send(error) => error.fmt(f),
             Error::Rpc(error) => rpc(error, f),
-            Error::SignedOut(reason) => write!(f, "the account is signed out: {}", why(*reason)),
+            Error::SignedOut { reason, fate } => write!(
+                f,
+                "the account is signed out: {}; {}",
+                why(*reason),
+                advice(*fate)
+            ),
             Error::TimedOut(fate) => write!(f, "no answer in time; {}", advice(*fate)),
             Error::Lost(fate) => write!(f, "the call was given up; {}", advice(*fate)),
+            Error::DependencyFailed(id) => {
+                write!(
+                    f,
+                    "{id}, which it was to come after, failed; it was not executed"
+                )
+            }
             Error::BadAnswer => f.write_str(
                 "the answer is compressed and broken, or too large; the call was executed",
             ),
@@ -270,9 +337,10 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Request(error) => Error::from(error),
-            CallError::SignedOut(reason) => Error::SignedOut(reason),
-            CallError::UnknownDc(dc) => Error::UnknownDc(dc),
-            _ => Error::Lost(Fate::MaybeExecuted),
+            CallError::SignedOut { reason, fate } => Error::SignedOut { reason, fate },
+            CallError::UnknownDc { dc, fate } => Error::UnknownDc { dc, fate },
+            CallError::KeyDenied { dc, fate } => Error::KeyDenied { dc, fate },
+            other => Error::Lost(other.fate().unwrap_or(Fate::MaybeExecuted)),
         }
     }
 }
@@ -283,6 +351,7 @@ impl From<RequestError> for Error {
             RequestError::Rpc(error) => Error::Rpc(error),
             RequestError::TimedOut(fate) => Error::TimedOut(fate),
             RequestError::Cancelled(fate) | RequestError::Lost(fate) => Error::Lost(fate),
+            RequestError::DependencyFailed(id) => Error::DependencyFailed(id),
             RequestError::BadAnswer => Error::BadAnswer,
             _ => Error::Lost(Fate::MaybeExecuted),
         }

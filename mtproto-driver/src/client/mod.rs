@@ -7,6 +7,7 @@
 //! Spec: "Calling methods", "User Authorization", "Working with Updates".
 
 mod api;
+mod call;
 mod config;
 mod error;
 mod events;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mtproto_proto::client::sign_in::App;
 use mtproto_proto::client::{Client as Machine, RpcKind, Snapshot};
-use mtproto_proto::{DcId, Time};
+use mtproto_proto::{DcId, Fate, Progress, RequestId, Time};
 use mtproto_schema::api::{enums, functions};
 use mtproto_schema::{Decode, Function};
 use zeroize::Zeroizing;
@@ -40,6 +41,7 @@ pub use api::{
     BlockedPeer, Dialog, Dialogs, FoundPeers, History, NewChat, NewContact, OutgoingMessage,
     PeerError, PeerRef, Sent, StoredMessage,
 };
+pub use call::Submitted;
 pub use config::Options;
 pub use error::{CloseReason, Error, Trouble};
 pub use events::{Event, Events};
@@ -56,11 +58,12 @@ pub use sign_in::{
 pub use update::{NewMessage, Update};
 pub use updates::{Incoming, Lost, Updates};
 
+use call::Call;
 use log::Log;
-use status::{Answered, Command, Shared, Status};
+use status::{Command, Shared, Status};
 use task::Task;
 
-use crate::shared::{Answer, Inbox, Subscribers, Watched, before, reply};
+use crate::shared::{Inbox, Subscribers, Watched, before, reply};
 use crate::{Clock, Runtime, Store, StoreError, entropy};
 
 /// One account of Telegram, over as many streams as it needs.
@@ -156,7 +159,8 @@ impl Client {
         let known = self.with(|machine, now| {
             let dc = machine.main_dc();
             if machine.dcs().get(dc).next().is_none() {
-                return Err(Error::UnknownDc(dc));
+                let fate = Fate::NotSent;
+                return Err(Error::UnknownDc { dc, fate });
             }
             machine.connect(now);
             Ok(())
@@ -208,13 +212,7 @@ impl Client {
     ) -> impl Future<Output = Result<F::Response, Error>> + Send + use<F> {
         options.idempotent |= F::IDEMPOTENT;
         let answer = self.invoke_raw_with(method.to_bytes(), options);
-        async move {
-            let body = answer.await?;
-            F::Response::from_bytes(&body).map_err(|error| Error::Decode {
-                method: F::NAME,
-                error,
-            })
-        }
+        async move { decode::<F>(answer.await?) }
     }
 
     /// Sends a body as it is, a boxed function, and returns the answer's: the boxed result,
@@ -240,26 +238,62 @@ impl Client {
         body: Bytes,
         options: CallOptions,
     ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
-        // The handle goes with the call: dropping the others does not cut it off.
         let client = self.clone();
-        async move {
-            let (reply, answer) = reply();
-            let shared = &client.0.shared;
-            let command = Command::Send {
-                body,
-                options,
-                reply,
-            };
-            shared.inbox.send(command).await.map_err(Error::Closed)?;
-            let mut call = Call {
-                shared,
-                answer,
-                done: false,
-            };
-            let result = call.answer.wait().await;
-            call.done = true;
-            result
-        }
+        async move { Call::send(client, body, options, None).await?.wait().await }
+    }
+
+    /// Hands a call over and returns as soon as the client has taken it, with the call's name:
+    /// others may be told to come [`after`](CallOptions::after) it.
+    ///
+    /// The server executes such a call only after the other one, and not at all if that fails
+    /// ([`Error::DependencyFailed`]). Over one stream they travel together.
+    ///
+    /// ```no_run
+    /// use mtproto_driver::Client;
+    /// use mtproto_driver::client::{CallOptions, Error};
+    /// use mtproto_schema::api::functions::account::{UpdateProfile, UpdateStatus};
+    ///
+    /// async fn rename(client: &Client, rename: &UpdateProfile) -> Result<(), Error> {
+    ///     let rename = client.submit(rename, CallOptions::default()).await?;
+    ///     let show = UpdateStatus { offline: false };
+    ///     let show = client.submit(&show, CallOptions::default().after(rename.id())).await?;
+    ///     rename.await?;
+    ///     show.await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The client did not take it: [`Error::Send`], [`Error::Closed`]. The answer's errors come with
+    /// the answer.
+    pub fn submit<F: Function>(
+        &self,
+        method: &F,
+        mut options: CallOptions,
+    ) -> impl Future<Output = Result<Submitted<F::Response>, Error>> + Send + use<F> {
+        options.idempotent |= F::IDEMPOTENT;
+        Submitted::new(self.clone(), method.to_bytes(), options, decode::<F>)
+    }
+
+    /// [`submit`](Client::submit) for a body as it is, as in
+    /// [`invoke_raw_with`](Client::invoke_raw_with).
+    ///
+    /// # Errors
+    /// As for [`submit`](Client::submit).
+    pub fn submit_raw(
+        &self,
+        body: Bytes,
+        options: CallOptions,
+    ) -> impl Future<Output = Result<Submitted<Bytes>, Error>> + Send + use<> {
+        Submitted::new(self.clone(), body, options, Ok)
+    }
+
+    /// How far a call is that was [submitted](Client::submit); `None` when it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn progress(&self, id: RequestId) -> Result<Option<Progress>, Error> {
+        self.with(move |machine, _| machine.progress(id)).await
     }
 
     /// The account's updates, in order, from now on: see [`Updates`].
@@ -291,7 +325,7 @@ impl Client {
         };
         match self.invoke(&me).await {
             Ok(_) => Ok(true),
-            Err(Error::SignedOut(_)) => Ok(false),
+            Err(Error::SignedOut { .. }) => Ok(false),
             // It was signed out between the two lines above.
             Err(Error::Rpc(error)) if matches!(error.kind(), RpcKind::SignedOut(_)) => Ok(false),
             Err(error) => Err(error),
@@ -316,7 +350,9 @@ impl Client {
         self.with(|machine, _| machine.set_dcs(dcs)).await
     }
 
-    /// Whether the user is there: an idle client asks the server less often.
+    /// Whether the user is there: attempts to connect are repeated sooner then, and the server is
+    /// asked more often whether it lives. How soon a dead stream is noticed stands at
+    /// [`mtproto_proto::client::Client::set_online`].
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -420,6 +456,14 @@ impl Client {
     }
 }
 
+/// The answer of a method.
+fn decode<F: Function>(body: Bytes) -> Result<F::Response, Error> {
+    F::Response::from_bytes(&body).map_err(|error| Error::Decode {
+        method: F::NAME,
+        error,
+    })
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.shared.status.with(|status| {
@@ -436,21 +480,5 @@ impl fmt::Debug for Client {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.inbox.send_now(Command::Close);
-    }
-}
-
-/// A call in flight; dropped before its answer, it is cancelled.
-struct Call<'a> {
-    shared: &'a Shared,
-    answer: Answer<Answered>,
-    done: bool,
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let gone = self.answer.gone();
-            self.shared.inbox.send_now(Command::Cancel(gone));
-        }
     }
 }

@@ -14,10 +14,12 @@ use bytes::Bytes;
 use mtproto_proto::RequestError;
 use mtproto_proto::client::sign_in::{self as core, Next, Step};
 use mtproto_proto::client::{CallError, CallOptions};
+use zeroize::Zeroizing;
 
 use super::qr::Qr;
 use super::{Client, Error};
 use crate::entropy;
+use crate::shared::aside;
 
 #[doc(inline)]
 pub use mtproto_proto::client::sign_in::{
@@ -200,15 +202,25 @@ impl NeedsPassword {
     }
 
     /// Signs in with the password. It does not leave this process; to prove it takes some tens of
-    /// milliseconds of computing, in the caller's task.
+    /// milliseconds of computing, on a thread of its own.
     ///
     /// # Errors
     /// [`SignInError::TryAgain`] when it was not the password.
     pub async fn check(self, password: &str) -> Result<SignIn, SignInError> {
         let mut rng = entropy::rng().map_err(|e| Error::Entropy(Arc::new(e)))?;
-        let step = self.question.check(password, &mut rng);
-        let step = step.map_err(|why| self.client.refused(why))?;
-        Ok(SignIn::Done(self.client.run(step).await?))
+        let password = Zeroizing::new(password.to_owned());
+        let NeedsPassword { client, question } = self;
+        let step = aside(move || question.check(&password, &mut rng)).await;
+        let mut step = step.map_err(|why| client.refused(why))?;
+        loop {
+            let answer = client.ask(step.ask()).await?;
+            // The proof may have to be made once more.
+            let next = aside(move || step.handle(answer)).await;
+            match next.map_err(|why| client.refused(why))? {
+                Next::Ask(next) => step = next,
+                Next::Done(done) => return Ok(SignIn::Done(done)),
+            }
+        }
     }
 
     /// Has a code sent to the email address of the password, which replaces it.
@@ -367,18 +379,22 @@ impl Client {
     /// [`SignInError`].
     pub async fn run<S: Step>(&self, mut step: S) -> Result<S::Done, SignInError> {
         loop {
-            let ask = step.ask();
-            let mut options = CallOptions::default();
-            options.route = ask.route;
-            options.idempotent = ask.idempotent;
-            let answer = match self.invoke_raw_with(ask.body, options).await {
-                Ok(body) => Ok(body),
-                Err(error) => Err(call_error(error)?),
-            };
+            let answer = self.ask(step.ask()).await?;
             match step.handle(answer).map_err(|why| self.refused(why))? {
                 Next::Ask(next) => step = next,
                 Next::Done(done) => return Ok(done),
             }
+        }
+    }
+
+    /// Sends the call of a step; a failure that is no business of the step is an error.
+    async fn ask(&self, ask: core::Ask) -> Result<Result<Bytes, CallError>, Error> {
+        let mut options = CallOptions::default();
+        options.route = ask.route;
+        options.idempotent = ask.idempotent;
+        match self.invoke_raw_with(ask.body, options).await {
+            Ok(body) => Ok(Ok(body)),
+            Err(error) => call_error(error).map(Err),
         }
     }
 
@@ -448,8 +464,10 @@ fn call_error(error: Error) -> Result<CallError, Error> {
         Error::TimedOut(fate) => CallError::Request(RequestError::TimedOut(fate)),
         Error::Lost(fate) => CallError::Request(RequestError::Lost(fate)),
         Error::BadAnswer => CallError::Request(RequestError::BadAnswer),
-        Error::SignedOut(reason) => CallError::SignedOut(reason),
-        Error::UnknownDc(dc) => CallError::UnknownDc(dc),
+        Error::DependencyFailed(id) => CallError::Request(RequestError::DependencyFailed(id)),
+        Error::SignedOut { reason, fate } => CallError::SignedOut { reason, fate },
+        Error::UnknownDc { dc, fate } => CallError::UnknownDc { dc, fate },
+        Error::KeyDenied { dc, fate } => CallError::KeyDenied { dc, fate },
         // No business of the step.
         error @ (Error::Config(_)
         | Error::Entropy(_)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mtproto_proto::client::{Account, CallOptions, Client as Machine, DcTable};
-use mtproto_proto::{DcId, Fate, Time};
+use mtproto_proto::{DcId, Fate, RequestId, Time};
 
 use super::error::{CloseReason, Error, Trouble};
 use super::events::Recent;
@@ -31,6 +31,8 @@ pub(crate) enum Command {
         body: Bytes,
         options: CallOptions,
         reply: Reply<Answered>,
+        /// Who wants the call's name.
+        taken: Option<Reply<Result<RequestId, Error>>>,
     },
     Cancel(Gone<Answered>),
     Do(Job),
@@ -84,10 +86,16 @@ pub(crate) fn end(shared: &Shared, reason: CloseReason, unstored: Option<StoreEr
     };
     for command in left {
         match command {
-            Command::Send { reply, .. } => reply.set(Err(Error::Cut {
-                fate: Fate::NotSent,
-                reason,
-            })),
+            Command::Send { reply, taken, .. } => {
+                let cut = || Error::Cut {
+                    fate: Fate::NotSent,
+                    reason,
+                };
+                if let Some(taken) = taken {
+                    taken.set(Err(cut()));
+                }
+                reply.set(Err(cut()));
+            }
             Command::Do(job) => job(Err(Error::Closed(reason))),
             Command::Cancel(_) | Command::Updates | Command::Close => {}
         }

@@ -364,18 +364,24 @@ impl<R: Runtime, S: Store> Task<R, S> {
                 body,
                 options,
                 reply,
+                taken,
             } => {
-                if self.closing.is_some() {
-                    return reply.set(Err(Error::Closed(CloseReason::Requested)));
-                }
                 let len = body.len();
-                match machine.send(now, body, &options) {
+                let sent = if self.closing.is_some() {
+                    Err(Error::Closed(CloseReason::Requested))
+                } else {
+                    machine.send(now, body, &options).map_err(Error::Send)
+                };
+                if let Some(taken) = taken {
+                    taken.set(sent.clone());
+                }
+                match sent {
                     Ok(id) => {
                         trace!(request = id.0, len = len, "send");
                         reply.taken_as(id);
                         self.replies.insert(id, reply);
                     }
-                    Err(e) => reply.set(Err(Error::Send(e))),
+                    Err(error) => reply.set(Err(error)),
                 }
             }
             Command::Cancel(gone) => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtproto_proto::connection::{self, ClientConfig, KeyState};
+use mtproto_proto::tap::Tap;
 #[cfg(feature = "json")]
 use mtproto_schema::Schema;
 
@@ -58,6 +59,12 @@ impl Config {
             #[cfg(feature = "json")]
             schema: None,
         }
+    }
+
+    /// Lets somebody watch the stream, to make a bug report of it: see
+    /// [a bug report is a file](crate#a-bug-report-is-a-file). A tap sees everything, keys too.
+    pub fn record(&mut self, tap: impl Tap + 'static) {
+        Arc::make_mut(&mut self.client).record(tap);
     }
 }
 

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt, io};
 
-use bytes::Bytes;
 use mtproto_proto::connection::{self, ConfigError};
-use mtproto_proto::{Fate, RpcError, SendError, handshake};
+use mtproto_proto::{Fate, RequestId, RpcError, SendError, handshake};
 use mtproto_schema::DecodeError;
 #[cfg(feature = "json")]
 use mtproto_schema::ValueError;
@@ -52,6 +51,11 @@ pub enum Error {
     TimedOut(Fate),
     /// The request was given up before it had an answer.
     Lost(Fate),
+    /// The call that it was to come after ([`SendOptions::after`]) ended without success; this one
+    /// was not executed.
+    ///
+    /// [`SendOptions::after`]: mtproto_proto::session::SendOptions::after
+    DependencyFailed(RequestId),
     /// The answer came, and is compressed data that is broken or too large.
     BadAnswer,
     /// The answer came, and is not of the method's type.
@@ -121,6 +125,30 @@ pub struct ConnectError {
     pub retry: Option<Start>,
 }
 
+impl Error {
+    /// What is known of the call; `None` if the server answered it, or if this is not about a call.
+    pub fn fate(&self) -> Option<Fate> {
+        match self {
+            Error::TimedOut(fate) | Error::Lost(fate) | Error::Cut { fate, .. } => Some(*fate),
+            // It was held back, or the server refused it for this reason.
+            Error::DependencyFailed(_) => Some(Fate::NotReceived),
+            Error::Send(_) => Some(Fate::NotSent),
+            #[cfg(feature = "json")]
+            Error::UnknownMethod { .. } | Error::Arguments { .. } => Some(Fate::NotSent),
+            #[cfg(feature = "json")]
+            Error::Answer { .. } => None,
+            Error::Connect { .. }
+            | Error::ConnectTimedOut { .. }
+            | Error::Config(_)
+            | Error::Entropy(_)
+            | Error::Rpc(_)
+            | Error::BadAnswer
+            | Error::Decode { .. }
+            | Error::Closed(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -140,6 +168,10 @@ impl fmt::Display for Error {
             Error::Rpc(error) => error.fmt(f),
             Error::TimedOut(fate) => write!(f, "no answer in time; {}", advice(*fate)),
             Error::Lost(fate) => write!(f, "the request was given up; {}", advice(*fate)),
+            Error::DependencyFailed(id) => write!(
+                f,
+                "{id}, which it was to come after, failed; it was not executed"
+            ),
             Error::BadAnswer => f.write_str(
                 "the answer is compressed and broken, or too large; the request was executed",
             ),
@@ -180,7 +212,7 @@ pub(crate) fn advice(fate: Fate) -> &'static str {
 
 impl error::Error for Error {}
 
-impl Aborted for Result<Bytes, Error> {
+impl<T> Aborted for Result<T, Error> {
     fn aborted() -> Self {
         Err(Error::Closed(CloseReason::Aborted))
     }

@@ -6,6 +6,7 @@
 //! Must not know: which runtime it runs on once its task is spawned.
 //! Spec: "Invoking API methods".
 
+mod call;
 mod config;
 mod error;
 #[cfg(feature = "json")]
@@ -21,17 +22,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mtproto_proto::connection::{self as proto, ClientConnection, KeyState};
 use mtproto_proto::session::SendOptions;
+use mtproto_proto::{Progress, RequestId};
 use mtproto_schema::{Decode, Function};
 
+pub use call::Submitted;
 pub use config::{Config, Start, Suspended};
 #[cfg(feature = "client")]
 pub(crate) use error::advice;
 pub use error::{CloseReason, ConnectError, Error};
 pub use updates::{Gap, Incoming, Update, Updates};
 
-use task::{Answered, Command, Shared, Status, Task};
+use call::Call;
+use task::{Command, Shared, Status, Task};
 
-use crate::shared::{Answer, Inbox, Subscribers, Watched, reply, within};
+use crate::shared::{Inbox, Subscribers, Watched, reply, within};
 use crate::{Clock, Driver, Runtime, entropy};
 
 /// A connection to one data centre.
@@ -216,13 +220,7 @@ impl Connection {
     ) -> impl Future<Output = Result<F::Response, Error>> + Send + use<F> {
         options.idempotent |= F::IDEMPOTENT;
         let answer = self.invoke_raw_with(method.to_bytes(), options);
-        async move {
-            let body = answer.await?;
-            F::Response::from_bytes(&body).map_err(|error| Error::Decode {
-                method: F::NAME,
-                error,
-            })
-        }
+        async move { decode::<F>(answer.await?) }
     }
 
     /// Sends a body as it is and returns the answer's: the boxed result, uncompressed.
@@ -246,26 +244,54 @@ impl Connection {
         body: Bytes,
         options: SendOptions,
     ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
-        // The handle goes with the call: dropping the others does not cut it off.
         let connection = self.clone();
         async move {
-            let (reply, answer) = reply();
-            let shared = &connection.0.shared;
-            let command = Command::Send {
-                body,
-                options,
-                reply,
-            };
-            shared.inbox.send(command).await.map_err(Error::Closed)?;
-            let mut call = Call {
-                shared,
-                answer,
-                done: false,
-            };
-            let result = call.answer.wait().await;
-            call.done = true;
-            result
+            let call = Call::send(connection, body, options, None).await?;
+            call.wait().await
         }
+    }
+
+    /// Hands a call over and returns as soon as the connection has taken it, with the call's name:
+    /// others may be told to come [`after`](SendOptions::after) it.
+    ///
+    /// The server executes such a call only after the other one, and not at all if that fails
+    /// ([`Error::DependencyFailed`]). They travel together.
+    ///
+    /// # Errors
+    /// The connection did not take it: [`Error::Send`], [`Error::Closed`], [`Error::Cut`]. The
+    /// answer's errors come with the answer.
+    pub fn submit<F: Function>(
+        &self,
+        method: &F,
+        mut options: SendOptions,
+    ) -> impl Future<Output = Result<Submitted<F::Response>, Error>> + Send + use<F> {
+        options.idempotent |= F::IDEMPOTENT;
+        Submitted::new(self.clone(), method.to_bytes(), options, decode::<F>)
+    }
+
+    /// [`submit`](Connection::submit) for a body as it is, as in
+    /// [`invoke_raw_with`](Connection::invoke_raw_with).
+    ///
+    /// # Errors
+    /// As for [`submit`](Connection::submit).
+    pub fn submit_raw(
+        &self,
+        body: Bytes,
+        options: SendOptions,
+    ) -> impl Future<Output = Result<Submitted<Bytes>, Error>> + Send + use<> {
+        Submitted::new(self.clone(), body, options, Ok)
+    }
+
+    /// How far a call is that was [submitted](Connection::submit); `None` when it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn progress(&self, id: RequestId) -> Result<Option<Progress>, Error> {
+        let (reply, answer) = reply();
+        let command = Command::Progress { id, reply };
+        let inbox = &self.0.shared.inbox;
+        inbox.send(command).await.map_err(Error::Closed)?;
+        answer.wait().await
     }
 
     /// What the server sends unasked, from now on.
@@ -321,18 +347,10 @@ impl Drop for Handle {
     }
 }
 
-/// A call in flight; dropped before its answer, it is cancelled.
-struct Call<'a> {
-    shared: &'a Shared,
-    answer: Answer<Answered>,
-    done: bool,
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let gone = self.answer.gone();
-            self.shared.inbox.send_now(Command::Cancel(gone));
-        }
-    }
+/// The answer of a method.
+fn decode<F: Function>(body: Bytes) -> Result<F::Response, Error> {
+    F::Response::from_bytes(&body).map_err(|error| Error::Decode {
+        method: F::NAME,
+        error,
+    })
 }

@@ -16,11 +16,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use mtproto_proto::connection::{self, ClientConnection, ClientEvent, KeyState};
 use mtproto_proto::session::SendOptions;
-use mtproto_proto::{Fate, Machine, RequestError, RequestId};
+use mtproto_proto::{Fate, Machine, Progress, RequestError, RequestId};
 
 use super::config::Suspended;
 use super::error::{CloseReason, Error};
-use super::updates::{Queue, session_renewed, update};
+use super::updates::{Gap, Queue, missed, update};
 use crate::shared::{Gone, Inbox, Reply, Subscribers, Watched, trace};
 use crate::{Driver, Runtime, StreamError};
 
@@ -36,6 +36,12 @@ pub(crate) enum Command {
         body: Bytes,
         options: SendOptions,
         reply: Reply<Answered>,
+        /// Who wants the call's name.
+        taken: Option<Reply<Result<RequestId, Error>>>,
+    },
+    Progress {
+        id: RequestId,
+        reply: Reply<Result<Option<Progress>, Error>>,
     },
     Cancel(Gone<Answered>),
     Close,
@@ -163,21 +169,27 @@ impl<R: Runtime> Task<R> {
                 body,
                 options,
                 reply,
+                taken,
             } => {
-                if let Closing::Flushing(_) | Closing::Down = self.closing {
-                    reply.set(Err(Error::Closed(CloseReason::Requested)));
-                    return;
-                }
                 let len = body.len();
-                match machine.send(now, body, &options) {
+                let sent = if let Closing::Flushing(_) | Closing::Down = self.closing {
+                    Err(Error::Closed(CloseReason::Requested))
+                } else {
+                    machine.send(now, body, &options).map_err(Error::Send)
+                };
+                if let Some(taken) = taken {
+                    taken.set(sent.clone());
+                }
+                match sent {
                     Ok(id) => {
                         trace!(request = id.0, len = len, "send");
                         reply.taken_as(id);
                         self.replies.insert(id, reply);
                     }
-                    Err(e) => reply.set(Err(Error::Send(e))),
+                    Err(error) => reply.set(Err(error)),
                 }
             }
+            Command::Progress { id, reply } => reply.set(Ok(machine.progress(id))),
             Command::Cancel(gone) => {
                 if let Some(id) = gone.id()
                     && self.replies.remove(&id).is_some()
@@ -228,8 +240,12 @@ impl<R: Runtime> Task<R> {
             ClientEvent::SessionRenewed { .. } => {
                 trace!("session renewed");
                 if !std::mem::take(&mut self.fresh) {
-                    session_renewed(&self.shared.subscribers);
+                    missed(&self.shared.subscribers, Gap::SessionRenewed);
                 }
+            }
+            ClientEvent::UpdatesMissed => {
+                trace!("updates missed");
+                missed(&self.shared.subscribers, Gap::Unusable);
             }
             ClientEvent::Acked { id } => trace!(request = id.0, "acked"),
             ClientEvent::ClockCorrected { by } => trace!(seconds = by, "clock corrected"),
@@ -284,11 +300,19 @@ fn end(shared: &Shared, reason: CloseReason, suspended: Option<Suspended>) {
         return;
     };
     for command in left {
-        if let Command::Send { reply, .. } = command {
-            reply.set(Err(Error::Cut {
-                fate: Fate::NotSent,
-                reason: reason.clone(),
-            }));
+        let error = Error::Cut {
+            fate: Fate::NotSent,
+            reason: reason.clone(),
+        };
+        match command {
+            Command::Send { reply, taken, .. } => {
+                if let Some(taken) = taken {
+                    taken.set(Err(error.clone()));
+                }
+                reply.set(Err(error));
+            }
+            Command::Progress { reply, .. } => reply.set(Err(Error::Closed(reason.clone()))),
+            Command::Cancel(_) | Command::Close => {}
         }
     }
     shared.status.update(|status| {
@@ -311,6 +335,7 @@ fn request_error(error: RequestError) -> Error {
         RequestError::Rpc(e) => Error::Rpc(e),
         RequestError::TimedOut(fate) => Error::TimedOut(fate),
         RequestError::Cancelled(fate) | RequestError::Lost(fate) => Error::Lost(fate),
+        RequestError::DependencyFailed(id) => Error::DependencyFailed(id),
         RequestError::BadAnswer => Error::BadAnswer,
         _ => Error::Lost(Fate::MaybeExecuted),
     }

@@ -41,6 +41,8 @@ pub enum Gap {
     /// The server has lost the session that it had for this connection and made a new one: it
     /// may not have sent what fell between.
     SessionRenewed,
+    /// Something that may have been an update came too late or broken, and was dropped.
+    Unusable,
 }
 
 /// The body of one update as it came, boxed, uncompressed: usually an `Updates`.
@@ -161,12 +163,12 @@ pub(crate) fn update(subscribers: &Subscribers<Queue>, body: &[u8]) {
     });
 }
 
-/// The server may not have sent what fell between two sessions.
-pub(crate) fn session_renewed(subscribers: &Subscribers<Queue>) {
+/// Updates may be missing for this reason.
+pub(crate) fn missed(subscribers: &Subscribers<Queue>, gap: Gap) {
     subscribers.each(|queue| {
         // One gap says it all, whatever made it.
         if !matches!(queue.items.back(), Some(Incoming::Gap(_))) {
-            queue.items.push_back(Incoming::Gap(Gap::SessionRenewed));
+            queue.items.push_back(Incoming::Gap(gap));
         }
     });
 }
@@ -224,7 +226,7 @@ mod tests {
         let updates = subscribe(&subscribers, 4);
         for _ in 0..1000 {
             update(&subscribers, &body(1));
-            session_renewed(&subscribers);
+            missed(&subscribers, Gap::SessionRenewed);
         }
         // Four updates, a gap after each, and one for all that was dropped.
         assert_eq!(updates.0.with(|queue| queue.items.len()), 9);
@@ -235,8 +237,8 @@ mod tests {
         let subscribers = Subscribers::new();
         let mut updates = subscribe(&subscribers, 4);
         update(&subscribers, &body(1));
-        session_renewed(&subscribers);
-        session_renewed(&subscribers);
+        missed(&subscribers, Gap::SessionRenewed);
+        missed(&subscribers, Gap::SessionRenewed);
         assert_eq!(
             drain(&mut updates),
             [sent(1), Some(Incoming::Gap(Gap::SessionRenewed))]

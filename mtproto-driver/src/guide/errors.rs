@@ -24,7 +24,7 @@
 //!         // Whether a call without an answer may be repeated.
 //!         Err(Error::TimedOut(Fate::MaybeExecuted)) => println!("look before you repeat it"),
 //!         Err(Error::TimedOut(_)) => println!("it did not arrive"),
-//!         Err(Error::SignedOut(why)) => println!("signed out: {why:?}"),
+//!         Err(Error::SignedOut { reason: why, .. }) => println!("signed out: {why:?}"),
 //!         Err(error) => return Err(error),
 //!     }
 //!
@@ -35,6 +35,13 @@
 //!     client.invoke_with(&GetConfig, options).await.map(drop)
 //! }
 //! ```
+//!
+//! [`Error::fate`](crate::client::Error::fate) says of any failure what is known of the call, and
+//! [`Client::progress`](crate::Client::progress) of a call before it ends. Calls that only make sense
+//! one after the other are told so with
+//! [`CallOptions::after`](crate::client::CallOptions::after): they leave together, the server executes
+//! them in order, and none when the one before failed. [`Client::submit`](crate::Client::submit) has
+//! an example.
 //!
 //! A text is for people and says what to do; a variant is for programs. A message is sent once,
 //! even if its call had to be sent twice: a `random_id` sees to it.

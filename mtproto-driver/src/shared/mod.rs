@@ -6,6 +6,8 @@
 //! Must not know: MTProto, machines, which handle it serves.
 //! Spec: none.
 
+#[cfg(feature = "client")]
+mod aside;
 mod inbox;
 #[cfg(feature = "json")]
 pub(crate) mod json;
@@ -21,6 +23,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+#[cfg(feature = "client")]
+pub(crate) use aside::aside;
 pub(crate) use inbox::Inbox;
 pub(crate) use reply::{Aborted, Answer, Gone, Reply, reply};
 pub(crate) use socket::{Read, Socket};
