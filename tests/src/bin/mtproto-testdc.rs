@@ -32,6 +32,10 @@ struct Flags {
     /// begin; the others listen at a free port unless they name one. [default: 2]
     #[arg(long, value_name = "ID[@ADDRESS:PORT]", value_parser = parse_dc)]
     dc: Vec<DcFlag>,
+    /// Tell clients that this DC is at this address, where a proxy leads to it; more than once for
+    /// more DCs
+    #[arg(long, value_name = "ID@ADDRESS:PORT", value_parser = parse_announced)]
+    announce: Vec<(DcId, SocketAddr)>,
     /// Write the public key to this file, as PKCS #1 PEM, for clients to trust
     #[arg(long, value_name = "FILE")]
     key_out: Option<PathBuf>,
@@ -82,10 +86,18 @@ struct Flags {
     /// Read accounts and all of this from a JSON file; flags win, lists are added up
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Keep keys, logins, accounts and messages in this file, and go on with what it holds. Whoever
-    /// reads it is signed in as everybody
+    /// Keep keys, sessions, logins, accounts and messages in this file and a journal beside it, and
+    /// go on with what they hold, however the program ended. Whoever reads them is signed in as
+    /// everybody
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Append a line of JSON to this file for every call that was executed, before it is answered:
+    /// dc, key, session, msg_id, method, digest (of the query), error (null if there was none)
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Forget the sessions in the state file: clients are told that theirs are new
+    #[arg(long, requires = "state")]
+    forget_sessions: bool,
 }
 
 const CONFIG_HELP: &str = r#"The file of --config; every field may be left out:
@@ -120,6 +132,12 @@ fn parse_dc(text: &str) -> Result<DcFlag, String> {
         .map(|listen| listen.parse().map_err(|e| format!("{listen}: {e}")))
         .transpose()?;
     Ok((id, listen))
+}
+
+fn parse_announced(text: &str) -> Result<(DcId, SocketAddr), String> {
+    let (dc, listen) = parse_dc(text)?;
+    let listen = listen.ok_or_else(|| "a DC's id, `@` and its address".to_owned())?;
+    Ok((dc, listen))
 }
 
 fn parse_app(text: &str) -> Result<(i32, String), String> {
@@ -194,6 +212,7 @@ fn configure(flags: &Flags) -> Result<DcConfig, String> {
             .map(|(dc, listen)| (*dc, listen.unwrap_or(free)));
         config.more_dcs = more.collect();
     }
+    config.announce.clone_from(&flags.announce);
     config.allow_other_machines = flags.allow_other_machines;
     config.seed = flags.seed.map(|seed| Seed(seed).bytes());
     config.handshake_timeout = Duration::from_secs(flags.handshake_timeout.into());
@@ -212,6 +231,8 @@ fn configure(flags: &Flags) -> Result<DcConfig, String> {
     config.floods.extend(flags.flood.iter().cloned());
     config.failures.extend(flags.fail.iter().cloned());
     config.state.clone_from(&flags.state);
+    config.log.clone_from(&flags.log);
+    config.forget_sessions = flags.forget_sessions;
     Ok(config)
 }
 

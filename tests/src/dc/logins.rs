@@ -101,6 +101,11 @@ impl Logins {
         self.keys.get(&at)
     }
 
+    /// All keys that something is known of.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyAt, &Known)> {
+        self.keys.iter().map(|(at, known)| (*at, known))
+    }
+
     /// What is known of a key, to add to it.
     pub fn entry(&mut self, at: KeyAt) -> &mut Known {
         if self.keys.len() >= MAX_KEYS && !self.keys.contains_key(&at) {
@@ -146,6 +151,18 @@ impl Logins {
         self.end_imported(at);
         if let Some(known) = self.keys.get_mut(&at) {
             known.login = then.clone();
+        }
+    }
+
+    /// An account is at home on a DC from now on: what was imported there stands on its own.
+    pub fn settle(&mut self, user: i64, dc: DcId) {
+        for (at, known) in &mut self.keys {
+            if let Login::In(login) = &mut known.login
+                && at.dc == dc
+                && login.user == user
+            {
+                login.from = None;
+            }
         }
     }
 
@@ -208,6 +225,19 @@ mod tests {
         logins.end(at(2, 1), &Login::None);
         assert_eq!(logins.get(at(4, 2)).unwrap().login, Login::Revoked);
         assert!(logins.signed_in(at(4, 3)).is_some());
+    }
+
+    #[test]
+    fn an_imported_login_stands_on_its_own_where_the_account_has_moved_to() {
+        let mut logins = Logins::default();
+        logins.set(at(2, 1), login(7, None));
+        logins.set(at(4, 2), login(7, Some(at(2, 1))));
+        logins.settle(7, DcId(4));
+        // The former home gets the account from the new one.
+        logins.set(at(2, 1), login(7, Some(at(4, 2))));
+        assert!(logins.signed_in(at(4, 2)).is_some());
+        logins.end(at(4, 2), &Login::None);
+        assert!(logins.signed_in(at(2, 1)).is_none());
     }
 
     #[test]

@@ -25,19 +25,24 @@
 //! | `people`, `account` | who has an account |
 //! | `talk` | what accounts do with each other |
 //! | `faults` | errors on demand |
-//! | `state`, `saved` | what survives the process |
+//! | `log` | what was executed |
+//! | `order` | which calls may come after which |
+//! | `changes`, `state`, `saved` | what survives the process |
 //! | `setup`, `key` | what the DC is like |
 
 mod account;
 mod auth;
+mod changes;
 mod clock;
 mod faults;
 mod help_config;
 mod key;
 mod layers;
-mod logins;
+mod log;
+pub(crate) mod logins;
 mod methods;
 mod net;
+mod order;
 mod owner;
 mod passwords;
 #[doc(hidden)]
@@ -48,8 +53,8 @@ mod setup;
 mod state;
 #[doc(hidden)]
 pub mod talk;
-mod world;
-mod wrappers;
+pub(crate) mod world;
+pub(crate) mod wrappers;
 
 use std::fmt;
 use std::io;
@@ -63,10 +68,14 @@ use mtproto_proto::crypto::{RsaPrivateKey, RsaPublicKey};
 use mtproto_proto::server::{Server, ServerConfig};
 use mtproto_proto::{DcId, Rng};
 
+pub(crate) use methods::name as method_name;
+
 pub use account::Account;
+pub use log::digest;
 pub use setup::{DcConfig, Failure};
 
 use clock::Clock;
+use log::Log;
 use net::{Acceptor, Input, Net};
 use owner::{Dc, Owner, Saver};
 use state::StateFile;
@@ -121,16 +130,34 @@ impl TestDc {
         for (id, _) in &dcs {
             let mut server = ServerConfig::new(*id, vec![key.clone()]);
             server.handshake_timeout = config.handshake_timeout;
+            server.journal = file.is_some();
             let rng = Rng::from_rng(&mut rng);
-            let server = Server::new(Arc::new(server), rng, clock.now());
-            servers.push(Dc { id: *id, server });
+            servers.push((*id, Arc::new(server), rng));
         }
-        let (world, keys) = people(&config, dcs.clone(), state, rng).map_err(invalid)?;
+        let (world, mut states) =
+            people(&config, config.announced(&dcs), state, rng).map_err(invalid)?;
+        let now = clock.now();
+        let servers = servers.into_iter().map(|(id, config, rng)| {
+            let server = match states.take(id) {
+                Some(state) => Server::resume(config, state, rng, now),
+                None => {
+                    let mut server = Server::new(config, rng, now);
+                    states.provide_keys(id, &mut server, now);
+                    server
+                }
+            };
+            Dc { id, server }
+        });
         let saver = file.map(|file| Saver {
             file,
             rsa: key.to_pem().to_string(),
         });
-        let owner = Owner::new(servers, world, clock, keys, saver);
+        let mut owner = Owner::new(servers.collect(), world, clock, saver);
+        if let Some(path) = &config.log {
+            let log = Log::open(path);
+            let log = log.map_err(|e| invalid(format!("{}: {e}", path.display())))?;
+            owner.log = Some(log);
+        }
 
         let (net, receiver) = Net::new();
         let acceptors = listeners
@@ -180,6 +207,20 @@ impl TestDc {
     /// The key that clients have to trust, as PKCS #1 PEM.
     pub fn public_key_pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Ends like a process that is killed: streams break, nothing more is saved. What clients were
+    /// told is in the state file, if there is one, and another DC may go on with it.
+    pub fn kill(mut self) {
+        self.end(Input::Kill);
+    }
+
+    fn end(&mut self, input: Input) {
+        // It fails when the owner has ended, which only a panic there brings about.
+        let _ = self.net.send(input);
+        if let Some(owner) = self.owner.take() {
+            let _ = owner.join();
+        }
     }
 
     /// Sends an update, the boxed object as it stands, to every session that has a stream, signed
@@ -285,10 +326,8 @@ impl TestDc {
 
 impl Drop for TestDc {
     fn drop(&mut self) {
-        // It fails when the owner has ended, which only a panic there brings about.
-        let _ = self.net.send(Input::Stop);
-        if let Some(owner) = self.owner.take() {
-            let _ = owner.join();
+        if self.owner.is_some() {
+            self.end(Input::Stop);
         }
     }
 }
@@ -307,13 +346,13 @@ fn people(
     dcs: Vec<(DcId, SocketAddr)>,
     state: Option<state::State>,
     rng: Rng,
-) -> Result<(World, state::Keys), String> {
+) -> Result<(World, state::Servers), String> {
     let mut world = World::new(dcs, config, rng)?;
-    let keys = match (state, &config.state) {
+    let servers = match (state, &config.state) {
         (Some(state), Some(path)) => state
-            .restore(&mut world)
+            .restore(&mut world, config.forget_sessions)
             .map_err(|e| format!("{}: {e}", path.display()))?,
-        _ => state::Keys::new(),
+        _ => state::Servers::default(),
     };
     // What happened to an account since it was configured counts.
     let saved = world.people.clone();
@@ -328,7 +367,7 @@ fn people(
             world.add(account.clone())?;
         }
     }
-    Ok((world, keys))
+    Ok((world, servers))
 }
 
 fn invalid(message: String) -> io::Error {

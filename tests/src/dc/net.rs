@@ -50,8 +50,10 @@ pub enum Input {
     Closed(ConnId),
     /// Something that a test wants done.
     Do(Box<dyn FnOnce(&mut Owner) + Send>),
-    /// Close everything.
+    /// Save and close everything.
     Stop,
+    /// Close everything at once.
+    Kill,
 }
 
 /// The owner's end of a stream.

@@ -3,7 +3,8 @@
 //!
 //! Does: moves [`Input`]s into the [`Server`] of their DC, its requests through the [`World`], and
 //! its output to the streams, at most one buffer for each stream at a time, so that what a client
-//! does not read waits in the server, where it is bounded. Saves the world.
+//! does not read waits in the server, where it is bounded. Saves what happened before anybody hears
+//! of it.
 //! In: inputs. Out: buffers for the streams; the state file.
 //! Must not know: threads, sockets; what the methods do.
 //! Spec: none.
@@ -13,12 +14,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mtproto_proto::crypto::AuthKey;
 use mtproto_proto::server::{Action, Event, Server};
-use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, SessionId, Time};
+use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, SessionId, Time};
 use mtproto_schema::Encode;
 
 use super::clock::Clock;
+use super::log::Log;
 use super::logins::KeyAt;
 use super::net::{Input, Stream};
 use super::state::StateFile;
@@ -36,8 +37,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How long a client may take to read what is left when its stream is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long what was said, and what a test did, may wait to be saved; keys and logins do not wait.
-const SAVE_PAUSE: Duration = Duration::from_millis(200);
+/// How long to wait after a failure before all is saved again.
+const SAVE_RETRY: Duration = Duration::from_millis(200);
 
 /// One DC.
 pub struct Dc {
@@ -59,15 +60,17 @@ pub struct Saver {
 pub struct Owner {
     /// All that is known.
     pub world: World,
+    /// What was executed, if anybody wants to know.
+    pub log: Option<Log>,
     dcs: Vec<Dc>,
     clock: Clock,
     streams: BTreeMap<ConnId, Link>,
     /// Streams that are being closed, and when they are no longer waited for.
     closing: BTreeSet<(Time, ConnId)>,
-    /// The permanent keys.
-    keys: BTreeMap<KeyAt, AuthKey>,
+    /// Streams that may have output.
+    ready: BTreeSet<ConnId>,
     saver: Option<Saver>,
-    /// When to save, if something may have changed.
+    /// When to save all, if something happened that is not noted by itself.
     save_at: Option<Time>,
 }
 
@@ -82,30 +85,21 @@ struct Link {
 }
 
 impl Owner {
-    /// An owner without streams. The DCs are in the order of their listeners' numbers; the keys
-    /// are those that the state file brought.
-    pub fn new(
-        mut dcs: Vec<Dc>,
-        world: World,
-        clock: Clock,
-        keys: Vec<(KeyAt, AuthKey)>,
-        saver: Option<Saver>,
-    ) -> Self {
+    /// An owner without streams. The DCs are in the order of their listeners' numbers.
+    pub fn new(dcs: Vec<Dc>, mut world: World, clock: Clock, saver: Option<Saver>) -> Self {
         let now = clock.now();
-        for (at, key) in &keys {
-            if let Some(dc) = dcs.iter_mut().find(|dc| dc.id == at.dc) {
-                dc.server.provide_key(now, at.key, Some(key.clone()));
-            }
+        if saver.is_some() {
+            world.note_changes();
         }
         Owner {
             world,
+            log: None,
             dcs,
             clock,
             streams: BTreeMap::new(),
             closing: BTreeSet::new(),
-            keys: keys.into_iter().collect(),
+            ready: BTreeSet::new(),
             saver,
-            // The configuration may have brought accounts.
             save_at: Some(now),
         }
     }
@@ -117,6 +111,8 @@ impl Owner {
 
     /// Works until told to stop.
     pub fn run(mut self, inputs: &Receiver<Input>) {
+        // The configuration may have brought accounts, the state calls that were not answered.
+        self.pump();
         loop {
             match inputs.recv_timeout(self.patience()) {
                 Ok(input) => {
@@ -197,18 +193,19 @@ impl Owner {
             Input::Written(conn) => {
                 if let Some(link) = self.streams.get_mut(&conn) {
                     link.writing = false;
-                    self.flush(conn);
+                    self.ready.insert(conn);
                 }
             }
             Input::Closed(conn) => self.closed(conn),
             Input::Do(job) => {
                 job(self);
-                self.save_soon(SAVE_PAUSE);
+                self.save_at = Some(now);
             }
             Input::Stop => {
                 self.save();
                 return false;
             }
+            Input::Kill => return false,
         }
         true
     }
@@ -249,37 +246,80 @@ impl Owner {
         all.len()
     }
 
-    fn save_soon(&mut self, pause: Duration) {
-        let at = self.clock.now() + pause;
-        self.save_at = Some(self.save_at.map_or(at, |before| before.min(at)));
-    }
-
+    /// Saves all.
     fn save(&mut self) {
         self.save_at = None;
-        if let Some(saver) = &mut self.saver {
-            let keys = self.keys.iter().map(|(at, key)| (*at, key));
-            saver.file.save(&saver.rsa, &self.world, keys);
+        let Some(saver) = &mut self.saver else {
+            return;
+        };
+        let states: Vec<_> = self
+            .dcs
+            .iter_mut()
+            .map(|dc| (dc.id, dc.server.suspend()))
+            .collect();
+        // They are part of it.
+        self.world.take_changes();
+        if !saver.file.save(&saver.rsa, &self.world, &states) {
+            self.save_at = Some(self.clock.now() + SAVE_RETRY);
         }
     }
 
-    /// Takes what the servers have: requests first, for answers are output too.
+    /// Saves what happened, all that the servers made of it included.
+    fn commit(&mut self) {
+        let Some(saver) = &mut self.saver else {
+            return;
+        };
+        let now = self.clock.now();
+        if self.save_at.is_some_and(|at| at <= now) || saver.file.is_long() {
+            return self.save();
+        }
+        let changes = self.world.take_changes();
+        let servers: Vec<_> = self
+            .dcs
+            .iter_mut()
+            .filter_map(|dc| Some((dc.id, dc.server.poll_change()?)))
+            .collect();
+        let nothing = changes.is_empty() && servers.is_empty();
+        if !nothing && self.save_at.is_none() && !saver.file.append(servers, changes) {
+            // What was not noted is only in the whole.
+            self.save();
+        }
+    }
+
+    /// Takes what the servers have: requests first, for answers are output too. What leaves is
+    /// saved before, with what it tells of: who is told of something finds it again.
     fn pump(&mut self) {
         for number in 0..self.dcs.len() {
             while let Some(event) = self.dcs[number].server.poll_event() {
                 self.event(number, event);
             }
         }
-        // Before the answers leave: who is told of a login finds it again.
-        if self.save_at.is_some_and(|at| at <= self.clock.now()) {
-            self.save();
-        }
+        // An event of one server makes output in another.
         for number in 0..self.dcs.len() {
             self.act(number);
+        }
+        let mut output = Vec::new();
+        while let Some(conn) = self.ready.pop_first() {
+            if let Some(buffer) = self.take_output(conn) {
+                output.push((conn, buffer));
+            }
+            // A stream that breaks on its own output is closed.
+            for number in 0..self.dcs.len() {
+                self.act(number);
+            }
+        }
+        self.commit();
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+        for (conn, buffer) in output {
+            if let Some(link) = self.streams.get_mut(&conn) {
+                link.stream.write(buffer);
+            }
         }
     }
 
     fn act(&mut self, number: usize) {
-        let mut ready = BTreeSet::new();
         while let Some(action) = self.dcs[number].server.poll_action() {
             let conn = match action {
                 Action::Transmit { conn } => conn,
@@ -297,34 +337,31 @@ impl Owner {
             };
             if let Some(link) = self.streams.get_mut(&conn) {
                 link.waiting = true;
-                ready.insert(conn);
+                self.ready.insert(conn);
             }
-        }
-        for conn in ready {
-            self.flush(conn);
         }
     }
 
-    /// Gives a stream's writer the next buffer, if it has none and there is something to write.
-    fn flush(&mut self, conn: ConnId) {
+    /// The next buffer for a stream's writer, if it has none and there is something to write.
+    fn take_output(&mut self, conn: ConnId) -> Option<Vec<u8>> {
         let now = self.clock.now();
-        let Some(link) = self.streams.get_mut(&conn) else {
-            return;
-        };
+        let link = self.streams.get_mut(&conn)?;
         if link.writing {
-            return;
+            return None;
         }
         let server = &mut self.dcs[link.stream.listener].server;
         let mut buffer = Vec::new();
         while link.waiting && buffer.len() < WRITE_SIZE {
             link.waiting = server.poll_transmit(now, conn, &mut buffer);
         }
-        if !buffer.is_empty() {
-            link.writing = true;
-            link.stream.write(buffer);
-        } else if link.closing {
-            link.stream.finish();
+        if buffer.is_empty() {
+            if link.closing {
+                link.stream.finish();
+            }
+            return None;
         }
+        link.writing = true;
+        Some(buffer)
     }
 
     fn event(&mut self, number: usize, event: Event) {
@@ -335,42 +372,34 @@ impl Owner {
                 auth_key_id,
                 perm_key,
                 session,
+                msg_id,
                 body,
-                ..
+                again: _,
             } => {
-                let caller = self.caller(number, auth_key_id, perm_key, session);
-                let answer = self.world.call(self.clock.now(), &caller, &body);
-                let about_logins = self.world.was_about_logins();
-                self.save_soon(if about_logins {
-                    Duration::ZERO
-                } else {
-                    SAVE_PAUSE
-                });
+                let caller = self.caller(number, auth_key_id, perm_key, session, msg_id);
+                let now = self.clock.now();
+                let answer = self.world.call(now, &caller, &body);
+                if let Some(log) = &mut self.log {
+                    log.executed(&caller, msg_id, &body, &answer);
+                }
+                if self.world.was_about_logins() {
+                    self.save_at = Some(now);
+                }
                 self.answer(number, id, &caller, answer);
                 while let Some((to, body)) = self.world.poll_push() {
                     self.push_to(to, &body);
                 }
             }
-            Event::KeyCreated {
-                key,
-                expires_at: None,
-                ..
-            } => {
-                self.keys.insert(KeyAt { dc, key: key.id() }, key);
-                self.save_soon(Duration::ZERO);
-            }
             Event::KeyDestroyed { auth_key_id } => {
                 self.world.key_destroyed(dc, auth_key_id);
-                let key = auth_key_id;
-                self.keys.remove(&KeyAt { dc, key });
-                self.save_soon(Duration::ZERO);
+                self.save_at = Some(self.clock.now());
             }
             Event::SessionClosed {
                 auth_key_id,
                 session,
             } => self.world.session_closed(dc, auth_key_id, session),
-            // Temporary keys end with the process, all keys are there from the beginning, and
-            // every call is answered at once.
+            // The server remembers its keys, all are there from the beginning, and every call is
+            // answered at once.
             Event::KeyCreated { .. }
             | Event::KeyNeeded { .. }
             | Event::SessionCreated { .. }
@@ -385,6 +414,7 @@ impl Owner {
         key: AuthKeyId,
         perm: Option<AuthKeyId>,
         session: SessionId,
+        msg_id: MsgId,
     ) -> Caller {
         let dc = &self.dcs[number];
         let ip_of = |key, session| {
@@ -410,6 +440,7 @@ impl Owner {
             session,
             ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
             elsewhere,
+            msg_id,
         }
     }
 

@@ -29,6 +29,9 @@ pub struct DcConfig {
     pub dc: DcId,
     /// More DCs of the same world, and where they listen: none.
     pub more_dcs: Vec<(DcId, SocketAddr)>,
+    /// Where `help.getConfig` says that DCs are, if not where they listen: with a proxy in front of
+    /// them, clients find the proxy. None.
+    pub announce: Vec<(DcId, SocketAddr)>,
     /// Where all its randomness comes from, the RSA key included. Without a seed the operating
     /// system is asked. Never use a seed outside of tests: it is the secret.
     pub seed: Option<[u8; 32]>,
@@ -58,8 +61,17 @@ pub struct DcConfig {
     pub floods: BTreeMap<String, u32>,
     /// Calls that are answered with an error.
     pub failures: Vec<Failure>,
-    /// Where everything is kept that survives the process: keys, logins, accounts, messages.
+    /// Where everything is kept that survives the process: keys, sessions, logins, accounts,
+    /// messages. A journal is kept beside it, under the same name and `.journal`: who is told of
+    /// something finds it again however the process ended.
     pub state: Option<PathBuf>,
+    /// Where to append a line of JSON for every call that was executed, before it is answered:
+    /// nowhere. Its fields: `dc`, `key` (the permanent one), `session`, `msg_id`, `method`, `digest`
+    /// (see [`digest`](super::digest)), `error` (null if there was none).
+    pub log: Option<PathBuf>,
+    /// Whether the sessions in the state are forgotten at the start, as by a server that kept only
+    /// its keys: no.
+    pub forget_sessions: bool,
 }
 
 /// An error on demand.
@@ -88,6 +100,7 @@ impl Default for DcConfig {
             allow_other_machines: false,
             dc: DcId(2),
             more_dcs: Vec::new(),
+            announce: Vec::new(),
             seed: None,
             key: None,
             handshake_timeout: Duration::from_secs(60),
@@ -101,6 +114,8 @@ impl Default for DcConfig {
             floods: BTreeMap::new(),
             failures: Vec::new(),
             state: None,
+            log: None,
+            forget_sessions: false,
         }
     }
 }
@@ -180,6 +195,14 @@ impl DcConfig {
         (self.listen.ip(), 0).into()
     }
 
+    /// Where clients are told that DCs are which listen there.
+    pub(super) fn announced(&self, dcs: &[(DcId, SocketAddr)]) -> Vec<(DcId, SocketAddr)> {
+        let announced = |dc| self.announce.iter().find(|(id, _)| *id == dc);
+        dcs.iter()
+            .map(|(dc, addr)| announced(*dc).copied().unwrap_or((*dc, *addr)))
+            .collect()
+    }
+
     /// All DCs, the first one first.
     pub(super) fn dcs(&self) -> Vec<(DcId, SocketAddr)> {
         let first = (self.dc, self.listen);
@@ -204,6 +227,13 @@ impl DcConfig {
                     listen.ip()
                 ));
             }
+        }
+        if let Some((dc, _)) = self
+            .announce
+            .iter()
+            .find(|(dc, _)| !dcs.iter().any(|(known, _)| known == dc))
+        {
+            return Err(format!("the announced DC {dc} is not there"));
         }
         if let Some(network) = self.network_dc
             && !dcs.iter().any(|(dc, _)| *dc == network)

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use mtproto_proto::{AuthKeyId, DcId, Rng, SessionId, Time};
+use mtproto_proto::{AuthKeyId, DcId, MsgId, Rng, SessionId, Time};
 use mtproto_schema::api::functions::auth::{BindTempAuthKey, DropTempAuthKeys};
 use mtproto_schema::api::functions::help::{GetConfig, GetNearestDc};
 use mtproto_schema::api::functions::{account as a, auth as f};
@@ -24,11 +24,13 @@ use super::auth::password::Proofs;
 use super::auth::qr::Offers;
 use super::auth::sessions::FutureTokens;
 use super::auth::transfer::Exports;
+use super::changes::{Change, Deed, save_session};
 use super::faults::Faults;
 use super::help_config::config;
 use super::layers;
 use super::logins::{KeyAt, Login, Logins};
 use super::methods;
+use super::order::{Order, SessionAt};
 use super::people::People;
 use super::refusal::{Refusal, Reply, bad, migrate, not_acceptable, unauthorized};
 use super::setup::DcConfig;
@@ -50,6 +52,8 @@ pub struct Caller {
     pub ip: String,
     /// The key speaks from another address too.
     pub elsewhere: bool,
+    /// The message.
+    pub msg_id: MsgId,
 }
 
 /// A call, as the rooms see it.
@@ -102,12 +106,12 @@ pub struct Rules {
 }
 
 /// A session that has called.
-#[derive(Debug)]
-struct Heard {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Heard {
     /// Its permanent key.
-    perm: AuthKeyId,
+    pub(super) perm: AuthKeyId,
     /// It called something with updates.
-    wants_updates: bool,
+    pub(super) wants_updates: bool,
 }
 
 /// All DCs and all that is known in them.
@@ -128,7 +132,11 @@ pub struct World {
     pub(super) future: FutureTokens,
     pub(super) talk: Talk,
     pub(super) rng: Rng,
-    sessions: BTreeMap<(DcId, AuthKeyId, SessionId), Heard>,
+    pub(super) sessions: BTreeMap<SessionAt, Heard>,
+    /// How the last calls ended.
+    pub(super) order: Order,
+    /// What happened, if it is to be noted.
+    pub(super) changes: Option<Vec<Change>>,
     /// The last call was one of those that may change who is signed in.
     about_logins: bool,
     pushes: VecDeque<(To, Bytes)>,
@@ -166,6 +174,8 @@ impl World {
             talk: Talk::default(),
             rng,
             sessions: BTreeMap::new(),
+            order: Order::default(),
+            changes: None,
             about_logins: false,
             pushes: VecDeque::new(),
         })
@@ -194,6 +204,7 @@ impl World {
         person
             .ok_or_else(|| format!("there is no account {user}"))?
             .dc = dc;
+        self.logins.settle(user, dc);
         Ok(())
     }
 
@@ -204,7 +215,12 @@ impl World {
 
     /// What to do about the request with this body.
     pub fn call(&mut self, now: Time, caller: &Caller, body: &Bytes) -> Answer {
-        match self.judge(now, caller, body) {
+        let answer = self.judge(now, caller, body);
+        let session = (caller.dc, caller.key, caller.session);
+        let (msg_id, well) = (caller.msg_id, answer.is_ok());
+        self.order.ended(session, msg_id, well);
+        self.note(|| Change::Ended(save_session(session), msg_id.0, well));
+        match answer {
             Ok(answer) => answer,
             Err((code, text)) => Answer::Error(code, text),
         }
@@ -225,10 +241,21 @@ impl World {
         }
         if peeled.layer.is_some() || peeled.device.is_some() || self.logins.get(call.at).is_some() {
             let known = self.logins.entry(call.at);
+            let before = (known.layer, known.device.clone());
             known.layer = peeled.layer.unwrap_or(known.layer);
             known.device = peeled.device.or(known.device.take());
             known.active = call.now;
             known.ip.clone_from(&caller.ip);
+            let said = (known.layer, known.device.clone());
+            if said != before {
+                self.note(|| Change::Said(call.at, said.0, said.1));
+            }
+        }
+        if !self
+            .order
+            .all_ended_well((caller.dc, caller.key, caller.session), &peeled.after)
+        {
+            return Err(bad("MSG_WAIT_FAILED"));
         }
         let (id, query) = (peeled.id, &peeled.query);
         let name = methods::name(id).ok_or_else(|| invalid(Unreadable { id }))?;
@@ -239,13 +266,7 @@ impl World {
         }
         if let Some(perm) = caller.perm {
             let wants = !peeled.without_updates && !name.starts_with("upload.");
-            let heard = (caller.dc, caller.key, caller.session);
-            let heard = self.sessions.entry(heard).or_insert(Heard {
-                perm,
-                wants_updates: false,
-            });
-            heard.perm = perm;
-            heard.wants_updates |= wants;
+            self.hear((caller.dc, caller.key, caller.session), perm, wants);
         }
         self.judge_key(&call, caller)?;
         let user = self.logins.signed_in(call.at).map(|login| login.user);
@@ -281,6 +302,20 @@ impl World {
                 let layer = self.layer_of(call.at);
                 Ok(Answer::Result(layers::answer(layer, id, answer)))
             }
+        }
+    }
+
+    /// A session called something under this permanent key, with updates or without.
+    fn hear(&mut self, session: SessionAt, perm: AuthKeyId, wants: bool) {
+        let before = self.sessions.get(&session);
+        let wants_updates = wants || before.is_some_and(|heard| heard.wants_updates);
+        let heard = Heard {
+            perm,
+            wants_updates,
+        };
+        if before != Some(&heard) {
+            self.sessions.insert(session, heard);
+            self.note(|| Change::Heard(save_session(session), perm.0, wants_updates));
         }
     }
 
@@ -371,8 +406,24 @@ impl World {
     }
 
     fn ask_talk(&mut self, call: &Call, user: i64, id: u32, query: &Bytes) -> Option<Reply> {
+        let mut seed = None;
+        if self.changes.is_some() {
+            seed = Some(self.rng.array());
+        }
         let (talk, mut cx) = self.talk(call, user);
-        let reply = talk.call(&mut cx, id, query);
+        let reply = match seed {
+            None => talk.call(&mut cx, id, query),
+            Some(seed) => {
+                // With randomness of its own, so that it can be done again.
+                let (now, me, origin) = (cx.now, cx.me, cx.origin);
+                let mut rng = Rng::from_seed(seed);
+                cx.rng = &mut rng;
+                let reply = talk.call(&mut cx, id, query);
+                let deed = || Deed::new(now, me, origin, id, query, seed);
+                self.note(|| Change::Did(Box::new(deed())));
+                reply
+            }
+        };
         self.take_pushes();
         reply
     }
@@ -473,6 +524,7 @@ impl World {
     /// A session is over.
     pub fn session_closed(&mut self, dc: DcId, key: AuthKeyId, session: SessionId) {
         self.sessions.remove(&(dc, key, session));
+        self.order.forget((dc, key, session));
     }
 
     /// A temporary key is bound: what it said of itself holds for the permanent one.

@@ -47,6 +47,7 @@ impl Clocked {
             session: SessionId(client.key),
             ip: "127.0.0.1".to_owned(),
             elsewhere: false,
+            msg_id: MsgId(0),
         };
         let now = Time::from_unix(BEGIN + self.seconds);
         match self.world.call(now, &caller, body) {

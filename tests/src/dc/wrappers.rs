@@ -40,6 +40,8 @@ pub struct Peeled {
     pub device: Option<Device>,
     /// Whether there was an `invokeWithoutUpdates`.
     pub without_updates: bool,
+    /// The messages that it is to come after.
+    pub after: Vec<i64>,
 }
 
 /// Something that has this id cannot be read; 0 when there is not even an id.
@@ -58,8 +60,6 @@ const GZIP: u32 = GzipPacked::ID;
 
 /// Takes off what is around a query.
 ///
-/// The order that `invokeAfterMsg` asks for holds by itself: requests are answered as they come.
-///
 /// # Errors
 /// A wrapper that is broken, too many of them, or more inflated bytes than a query may have.
 pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
@@ -69,6 +69,7 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
         layer: None,
         device: None,
         without_updates: false,
+        after: Vec::new(),
     };
     let mut room = MAX_INFLATED;
     for _ in 0..=MAX_WRAPPERS {
@@ -89,10 +90,12 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
             }
             AFTER_MSG => {
                 let wrapper = InvokeAfterMsg::<Raw>::from_bytes(body).map_err(broken)?;
+                peeled.after.push(wrapper.msg_id);
                 wrapper.query.0
             }
             AFTER_MSGS => {
                 let wrapper = InvokeAfterMsgs::<Raw>::from_bytes(body).map_err(broken)?;
+                peeled.after.extend(wrapper.msg_ids);
                 wrapper.query.0
             }
             WITHOUT_UPDATES => {

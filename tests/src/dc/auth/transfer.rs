@@ -90,11 +90,13 @@ impl World {
         if source.is_none_or(|source| source.user != export.user) {
             return Err(bad("AUTH_BYTES_INVALID"));
         }
+        // Whose account has moved here is as good as signed in here.
+        let home = self.people.get(export.user).map(|person| person.dc);
         let login = SignedIn {
             user: export.user,
             hash: call.at.key.0,
             since: call.now,
-            from: Some(export.from),
+            from: Some(export.from).filter(|_| home != Some(call.at.dc)),
         };
         self.logins.set(call.at, Login::In(login));
         Ok(self.authorization(export.user)?.to_bytes())
