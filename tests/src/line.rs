@@ -86,9 +86,12 @@ impl Line {
                 return Ok(frame);
             }
             let mut buffer = [0; 16 << 10];
-            match self.stream.read(&mut buffer)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => self.codec.feed(&buffer[..n]),
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => self.codec.feed(&buffer[..n]),
+                // A process that was stopped and goes on.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
             }
         }
     }

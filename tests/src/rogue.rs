@@ -109,7 +109,7 @@ impl Packet {
         }
     }
 
-    fn new(at: Time, plain: Plain, quick_ack: bool, sealed: Vec<u8>) -> Self {
+    pub(crate) fn new(at: Time, plain: Plain, quick_ack: bool, sealed: Vec<u8>) -> Self {
         let items = open_container(&plain.body);
         let is_container = items.is_some();
         let body_len = plain.body.len();

@@ -54,7 +54,7 @@ pub fn msg_id_at(time: Time, parity: i64) -> MsgId {
 pub(super) struct Conduct {
     last: i64,
     content_messages: i32,
-    /// Content-related messages of a server, which it may send again in a container.
+    /// Content-related messages, which may be sent again in a container.
     sent: BTreeMap<MsgId, Message>,
 }
 
@@ -69,6 +69,8 @@ impl Conduct {
     /// Panics unless ids increase and have their sender's parity, a container's id is the greatest,
     /// sequence numbers count content-related messages, and a container keeps its limits.
     pub(super) fn check(&mut self, of: Of, packet: &Packet) {
+        let first = packet.messages.first().map(|message| message.msg_id);
+        let again = first.is_some_and(|msg_id| self.sent.contains_key(&msg_id));
         for message in &packet.messages {
             let (id, seq_no, said) = (message.msg_id, message.seq_no, message.said());
             let parity_holds = match of {
@@ -79,7 +81,7 @@ impl Conduct {
             if packet.is_container && self.sent.get(&id) == Some(message) {
                 continue;
             }
-            if of == Of::Server && said.is_content() {
+            if said.is_content() {
                 self.sent.insert(id, message.clone());
             }
             assert!(id.0 > self.last, "{id} comes after {:#x}", self.last);
@@ -93,7 +95,6 @@ impl Conduct {
             assert_eq!(packet.seq_no, self.content_messages * 2, "the container's");
             self.last = packet.msg_id.0;
             let count = packet.messages.len();
-            let again = self.sent.contains_key(&packet.messages[0].msg_id);
             assert!(count <= 1_020, "{count} messages");
             assert!(count >= 2 || again, "one message needs no container");
             let bytes = packet.body_len;

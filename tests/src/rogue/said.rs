@@ -51,6 +51,13 @@ pub enum Said {
     },
     /// `rpc_result` of an `rpc_answer_unknown` or `rpc_answer_dropped_running`
     Dropped { req: MsgId, running: bool },
+    /// `rpc_result` of an `rpc_answer_dropped`
+    AnswerDropped {
+        req: MsgId,
+        answer: MsgId,
+        seq_no: i32,
+        bytes: i32,
+    },
     /// `ping`
     Ping(i64),
     /// `ping_delay_disconnect`
@@ -303,6 +310,20 @@ impl Said {
                     RpcDropAnswer::RpcAnswerUnknown
                 },
             ),
+            Said::AnswerDropped {
+                req,
+                answer,
+                seq_no,
+                bytes,
+            } => put_result(
+                &mut out,
+                req,
+                &RpcDropAnswer::RpcAnswerDropped(types::RpcAnswerDropped {
+                    msg_id: answer.0,
+                    seq_no,
+                    bytes,
+                }),
+            ),
             Said::Ping(ping_id) => functions::Ping { ping_id }.encode(&mut out),
             Said::PingDelay { ping_id, delay } => functions::PingDelayDisconnect {
                 ping_id,
@@ -369,6 +390,7 @@ impl Said {
             Said::Result { .. }
             | Said::Error { .. }
             | Said::Dropped { .. }
+            | Said::AnswerDropped { .. }
             | Said::NewSession { .. }
             | Said::Other(_) => true,
             Said::Acks(_)
@@ -394,11 +416,12 @@ impl Said {
     }
 
     /// Whether a server says it because of a client's message.
-    pub(super) fn is_response(&self) -> bool {
+    pub(crate) fn is_response(&self) -> bool {
         match self {
             Said::Result { .. }
             | Said::Error { .. }
             | Said::Dropped { .. }
+            | Said::AnswerDropped { .. }
             | Said::BadMsg { .. }
             | Said::BadSalt { .. }
             | Said::StateInfo { .. }
@@ -439,7 +462,13 @@ fn read_result(req: MsgId, result: Bytes) -> Said {
         (None, Some(RpcDropAnswer::RpcAnswerDroppedRunning)) => {
             Said::Dropped { req, running: true }
         }
-        (None, Some(RpcDropAnswer::RpcAnswerDropped(_)) | None) => Said::Result { req, result },
+        (None, Some(RpcDropAnswer::RpcAnswerDropped(dropped))) => Said::AnswerDropped {
+            req,
+            answer: MsgId(dropped.msg_id),
+            seq_no: dropped.seq_no,
+            bytes: dropped.bytes,
+        },
+        (None, None) => Said::Result { req, result },
     }
 }
 
@@ -492,6 +521,12 @@ mod tests {
             Said::Dropped {
                 req: id,
                 running: false,
+            },
+            Said::AnswerDropped {
+                req: id,
+                answer: MsgId(9),
+                seq_no: 3,
+                bytes: 20,
             },
             Said::Ping(1),
             Said::PingDelay {
