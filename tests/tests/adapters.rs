@@ -24,7 +24,7 @@ use mtproto_driver::{
 use mtproto_proto::connection::{self, ConfigError};
 use mtproto_proto::crypto::RsaPublicKey;
 use mtproto_proto::transport::{Framing, Obfuscation};
-use mtproto_proto::{DcId, Fate, SendError, handshake};
+use mtproto_proto::{DcId, Fate, Progress, SendError, handshake};
 use mtproto_schema::api::enums::Updates;
 use mtproto_schema::api::functions::help;
 use mtproto_schema::mtproto::functions::Ping;
@@ -446,6 +446,40 @@ mod suite {
         connection.invoke(&help::GetNearestDc).await.unwrap();
     }
 
+    pub async fn calls_have_names_an_order_and_progress<R: Runtime>(rt: R) {
+        let dc = start_dc();
+        let relay = Relay::start(dc.addr());
+        let connection = connect(&rt, relay.addr, config(&dc), Start::NewKey).await;
+        let nearest = help::GetNearestDc;
+        let first = connection.submit(&nearest, SendOptions::default()).await;
+        let first = first.unwrap();
+        let behind = SendOptions::default().after(first.id());
+        let second = connection.submit(&nearest, behind).await.unwrap();
+        second.await.unwrap();
+        assert_eq!(first.progress().await.unwrap(), None, "it came before");
+        first.await.unwrap();
+
+        // The server orders calls of the API only: what comes after a ping waits here for its pong.
+        relay.hold(true);
+        let ping = Ping { ping_id: 1 }.to_bytes();
+        let options = SendOptions::default().deadline(SHORT);
+        let ping = connection.submit_raw(ping, options).await.unwrap();
+        let named = ping.id();
+        let behind = SendOptions::default().after(named);
+        let behind = connection.submit(&nearest, behind).await.unwrap();
+        assert_eq!(behind.progress().await.unwrap(), Some(Progress::Queued));
+        let failed = ping.await.unwrap_err();
+        assert_eq!(failed.fate(), Some(Fate::MaybeExecuted), "{failed}");
+        let failed = behind.await.unwrap_err();
+        assert!(
+            matches!(failed, Error::DependencyFailed(id) if id == named),
+            "{failed:?}"
+        );
+        assert_eq!(failed.fate(), Some(Fate::NotReceived));
+        relay.hold(false);
+        connection.invoke(&nearest).await.unwrap();
+    }
+
     pub async fn dropping_a_calls_future_cancels_it<R: Runtime>(rt: R) {
         let dc = start_dc();
         let relay = Relay::start(dc.addr());
@@ -511,7 +545,10 @@ mod suite {
     pub async fn closing_writes_what_is_queued_first<R: Runtime>(rt: R) {
         let dc = start_dc();
         let relay = Relay::start(dc.addr());
-        let connection = connect(&rt, relay.addr, config(&dc), Start::NewKey).await;
+        let mut config = config(&dc);
+        // A busy machine seals and moves 10 MiB more slowly than the usual patience allows.
+        config.close_timeout = PATIENCE / 4;
+        let connection = connect(&rt, relay.addr, config, Start::NewKey).await;
         connection.invoke(&help::GetNearestDc).await.unwrap();
         let before = relay.to_server();
 
@@ -781,6 +818,7 @@ macro_rules! suite {
             an_answer_of_another_type_is_a_decode_error
             a_request_that_is_too_large_fails_at_once
             a_deadline_ends_a_call_and_tells_its_fate
+            calls_have_names_an_order_and_progress
             dropping_a_calls_future_cancels_it
             calls_in_flight_end_when_the_server_dies
             closing_writes_what_is_queued_first

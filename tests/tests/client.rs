@@ -20,12 +20,22 @@ mod chaos;
 mod dcs;
 #[path = "client/feed.rs"]
 mod feed;
+#[path = "client/idle.rs"]
+mod idle;
+#[path = "client/keys.rs"]
+mod keys;
 #[path = "client/memory.rs"]
 mod memory;
 #[path = "client/net.rs"]
 mod net;
+#[path = "client/order.rs"]
+mod order;
 #[path = "client/owner.rs"]
 mod owner;
+#[path = "client/pacing.rs"]
+mod pacing;
+#[path = "client/pauses.rs"]
+mod pauses;
 #[path = "client/queries.rs"]
 mod queries;
 #[path = "client/streams.rs"]

@@ -17,6 +17,8 @@ mod odd;
 mod relay;
 #[path = "client_adapters/sign_in.rs"]
 mod sign_in;
+#[path = "client_adapters/slow.rs"]
+mod slow;
 #[path = "client_adapters/support.rs"]
 mod support;
 #[path = "client_adapters/updates.rs"]
@@ -56,6 +58,8 @@ macro_rules! suite {
                 a_deadline_ends_a_call_and_tells_its_fate
                 a_call_without_a_network_ends_at_its_deadline_as_not_sent
                 dropping_a_calls_future_cancels_it
+                calls_come_after_each_other_and_tell_how_far_they_are
+                what_comes_after_a_call_that_fails_is_not_executed
                 temporary_keys_are_made_and_bound
                 large_requests_pass_a_server_that_reads_late_and_others_go_on
                 five_thousand_calls_at_once_are_all_answered;
@@ -83,6 +87,9 @@ macro_rules! suite {
                 signing_out_forgets_the_account
                 an_account_that_is_revoked_elsewhere_is_signed_out
                 a_pause_that_the_server_wants_is_kept_or_is_an_error;
+            slow:
+                r8_who_sleeps_is_answered_and_gets_every_update_by_and_by
+                r9_a_silent_dc_holds_up_its_own_calls_only;
             updates:
                 a_message_arrives_and_says_who_wrote_what
                 calls_inside_the_loop_are_answered_however_full_the_queue_is

@@ -32,6 +32,8 @@ mod packets;
 mod queries;
 #[path = "hostile/refusals.rs"]
 mod refusals;
+#[path = "hostile/slow.rs"]
+mod slow;
 #[path = "hostile/streams.rs"]
 mod streams;
 #[path = "session/support.rs"]

@@ -23,5 +23,3 @@ mod script;
 mod slicing;
 #[path = "session/support.rs"]
 mod support;
-#[path = "properties/weather.rs"]
-mod weather;

@@ -106,6 +106,33 @@ fn r7_requests_in_flight_have_typed_fates_when_nobody_resumes() {
 }
 
 #[test]
+fn a_stream_over_which_nothing_was_heard_costs_no_retry() {
+    let mut rogue = settled(3031);
+    let id = rogue.call_idempotent(b"ask me again");
+    rogue.hear();
+    // The first one was heard, all others lead nowhere: more of them than there are retries.
+    for _ in 0..50 {
+        rogue = next_stream(rogue);
+        rogue.hear();
+    }
+    let mut rogue = next_stream(rogue);
+    let question = rogue.hear_one();
+    let Said::StateReq(asked) = question.messages[0].said() else {
+        panic!("{question:?}");
+    };
+    let req = question.messages[0].msg_id;
+    rogue.say(Said::StateInfo { req, info: vec![2] });
+    let again = rogue.hear_one();
+    assert_eq!(again.said(), [Said::other(b"ask me again")]);
+    assert_eq!(asked, [again.messages[0].msg_id]);
+    rogue.say(Said::result(asked[0], b"at last."));
+    assert_eq!(
+        rogue.news(),
+        [ClientEvent::Connected, response(id, b"at last.")]
+    );
+}
+
+#[test]
 fn an_idempotent_request_that_waits_to_be_sent_again_may_have_been_executed() {
     let mut rogue = settled(3004);
     let id = rogue.call_idempotent(b"ask me again");
@@ -259,9 +286,16 @@ fn five_broken_streams_in_a_row_cost_an_idempotent_request_its_budget_and_no_mor
             .iter()
             .filter(|said| matches!(said, Said::Other(_)))
             .count();
+        // A stream over which nothing is heard costs nothing.
+        rogue.say(Said::other(b"alive..."));
+        assert_eq!(rogue.news().last(), Some(&update(b"alive...")));
+        if sent == 6 {
+            break;
+        }
         rogue = next_stream(rogue);
     }
     assert_eq!(sent, 6, "once, and five times again");
+    let mut rogue = next_stream(rogue);
     assert_eq!(rogue.news(), [lost(id, MaybeExecuted)]);
 }
 

@@ -11,6 +11,8 @@
 
 #[path = "session/acks.rs"]
 mod acks;
+#[path = "session/after.rs"]
+mod after;
 #[path = "session/answers.rs"]
 mod answers;
 #[path = "common/both.rs"]
@@ -19,10 +21,14 @@ mod both;
 mod init;
 #[path = "session/liveness.rs"]
 mod liveness;
+#[path = "session/missed.rs"]
+mod missed;
 #[path = "session/packing.rs"]
 mod packing;
 #[path = "session/pfs.rs"]
 mod pfs;
+#[path = "session/progress.rs"]
+mod progress;
 #[path = "session/refusals.rs"]
 mod refusals;
 #[path = "session/salts.rs"]
@@ -31,10 +37,14 @@ mod salts;
 mod server_calls;
 #[path = "session/server_checks.rs"]
 mod server_checks;
+#[path = "session/server_reminders.rs"]
+mod server_reminders;
 #[path = "session/server_services.rs"]
 mod server_services;
 #[path = "session/server_streams.rs"]
 mod server_streams;
+#[path = "session/slow.rs"]
+mod slow;
 #[path = "session/state.rs"]
 mod state;
 #[path = "session/support.rs"]

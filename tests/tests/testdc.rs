@@ -23,6 +23,7 @@ use mtproto_schema::api::functions::{
     InvokeAfterMsg, InvokeAfterMsgs, InvokeWithLayer, InvokeWithoutUpdates,
 };
 use mtproto_schema::api::types::{Config, NearestDc};
+use mtproto_schema::mtproto::types::RpcError;
 use mtproto_schema::{Constructor, Decode, Encode, Raw};
 use mtproto_test::tamper::{gzip, gzip_packed, zlib};
 use mtproto_test::{DcConfig, Dice, Line, Seed, TestDc, peer};
@@ -99,21 +100,19 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
 fn wrappers_come_in_every_order() {
     let dc = start();
     let mut client = Client::new(&dc, 1);
-    client.initialize();
-    let wrap: [fn(Bytes) -> Bytes; 7] = [
-        |query| with_layer(Raw(query)).to_bytes(),
-        |query| init(Raw(query)).to_bytes(),
-        |query| {
-            let (msg_id, query) = (4, Raw(query));
-            InvokeAfterMsg { msg_id, query }.to_bytes()
-        },
-        |query| {
-            let (msg_ids, query) = (vec![4, 8], Raw(query));
+    let first = done(&mut client, &with_layer(init(GetConfig)).to_bytes());
+    let second = done(&mut client, &GetConfig.to_bytes());
+    let wrap: [Box<dyn Fn(Bytes) -> Bytes>; 7] = [
+        Box::new(|query| with_layer(Raw(query)).to_bytes()),
+        Box::new(|query| init(Raw(query)).to_bytes()),
+        Box::new(|query| after(first, query)),
+        Box::new(|query| {
+            let (msg_ids, query) = (vec![first, second], Raw(query));
             InvokeAfterMsgs { msg_ids, query }.to_bytes()
-        },
-        |query| InvokeWithoutUpdates { query: Raw(query) }.to_bytes(),
-        |query| gzip_packed(&gzip(&query)).into(),
-        |query| gzip_packed(&zlib(&query)).into(),
+        }),
+        Box::new(|query| InvokeWithoutUpdates { query: Raw(query) }.to_bytes()),
+        Box::new(|query| gzip_packed(&gzip(&query)).into()),
+        Box::new(|query| gzip_packed(&zlib(&query)).into()),
     ];
     // All orders of five kinds, and each kind of the seven alone and twice.
     let mut orders = permutations(&[0, 1, 2, 4, 5]);
@@ -129,6 +128,50 @@ fn wrappers_come_in_every_order() {
             .unwrap_or_else(|e| panic!("{order:?}: {e}"));
         assert_eq!(Config::from_bytes(&answer).unwrap().this_dc, 2, "{order:?}");
     }
+}
+
+/// Calls, and waits for the answer; the message.
+fn done(client: &mut Client, body: &[u8]) -> i64 {
+    let item = client.send(body);
+    client.answer(&item);
+    item.msg_id.0
+}
+
+fn after(msg_id: i64, query: Bytes) -> Bytes {
+    let query = Raw(query);
+    InvokeAfterMsg { msg_id, query }.to_bytes()
+}
+
+#[test]
+fn a_call_behind_one_that_failed_or_never_came_is_not_executed() {
+    let dc = start();
+    let mut client = Client::new(&dc, 1);
+    let query = GetConfig.to_bytes();
+    // Without a layer: CONNECTION_NOT_INITED.
+    let failed = done(&mut client, &query);
+    let well = done(&mut client, &with_layer(init(GetConfig)).to_bytes());
+    let mut other = Client::new(&dc, 2);
+    let elsewhere = done(&mut other, &with_layer(init(GetConfig)).to_bytes());
+    let refused = Err("400 MSG_WAIT_FAILED".to_owned());
+
+    assert!(client.call_raw(&after(well, query.clone())).is_ok());
+    for unknown in [failed, elsewhere, 4, well + (1 << 32)] {
+        assert_eq!(client.call_raw(&after(unknown, query.clone())), refused);
+    }
+    let msg_ids = vec![well, failed];
+    let both = InvokeAfterMsgs {
+        msg_ids,
+        query: GetConfig,
+    };
+    assert_eq!(client.call_raw(&both.to_bytes()), refused);
+    // A chain ends where its first link breaks.
+    let one = client.send(&after(failed, query.clone()));
+    let two = client.send(&after(one.msg_id.0, query.clone()));
+    let answer = RpcError::from_bytes(&client.answer(&two)).unwrap();
+    assert_eq!(&*answer.error_message, "MSG_WAIT_FAILED");
+    let one = client.send(&after(well, query.clone()));
+    let two = client.send(&after(one.msg_id.0, query));
+    assert!(Config::from_bytes(&client.answer(&two)).is_ok());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod testdc_accounts {
     mod passwords;
     mod program;
     mod qr;
+    mod restarts;
     mod sessions;
     mod state;
     pub mod support;

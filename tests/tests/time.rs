@@ -158,11 +158,126 @@ fn a_thousand_idle_hours_cost_few_steps_at_a_server() {
     let mut config = support::server_config();
     config.idle_timeout = secs(10_000 * 3_600);
     let (mut rogue, conn) = RogueClient::settled(config, Seed::from_env_or(4006));
+    // What was said last may have to be repeated until it is acknowledged.
+    rogue.later(secs(600));
     let before = rogue.timers_fired();
     rogue.later(secs(1_000 * 3_600));
     assert_eq!(rogue.closed(conn), None);
     assert_eq!(rogue.hear(conn), []);
     assert_eq!(rogue.timers_fired() - before, 0, "nothing is awaited");
+}
+
+/// A machine, and how often its driver had to do something with it.
+struct Counted<M>(M, u64);
+
+impl<M: Machine> Machine for Counted<M> {
+    type Event = M::Event;
+    type Error = M::Error;
+
+    fn handle_input(&mut self, now: Time, bytes: &[u8]) -> Result<(), M::Error> {
+        self.1 += 1;
+        self.0.handle_input(now, bytes)
+    }
+
+    fn handle_eof(&mut self, now: Time) -> Result<(), M::Error> {
+        self.0.handle_eof(now)
+    }
+
+    fn handle_timeout(&mut self, now: Time) -> Result<(), M::Error> {
+        self.1 += 1;
+        self.0.handle_timeout(now)
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
+        let written = self.0.poll_transmit(now, out);
+        self.1 += u64::from(written);
+        written
+    }
+
+    fn poll_event(&mut self) -> Option<M::Event> {
+        self.0.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.0.poll_timeout()
+    }
+}
+
+#[test]
+fn a_thousand_idle_hours_of_a_pair_cost_a_ping_a_minute() {
+    use std::sync::Arc;
+
+    let (hours, seed) = (1_000, Seed::from_env_or(4016));
+    let mut dice = mtproto_test::Dice::new(seed);
+    let start = mtproto_test::pair::START;
+    let (config, rng) = (Arc::new(client_config()), dice.rng());
+    let client =
+        mtproto_proto::connection::ClientConnection::new(config, Start::NewKey, rng, start);
+    let server = mtproto_proto::connection::ServerConnection::new(
+        Arc::new(server_config()),
+        dice.rng(),
+        start,
+    );
+    let client = Counted(client.unwrap(), 0);
+    let mut pair = mtproto_test::pair(client, Counted(server, 0), seed);
+    pair.run_for(secs(60)).unwrap();
+    let before = [pair.client.1, pair.server.1];
+    pair.run_for(secs(hours * 3_600)).unwrap();
+    assert_eq!((pair.client_error(), pair.server_error()), (None, None));
+    let steps = [pair.client.1 - before[0], pair.server.1 - before[1]];
+    println!("{steps:?}");
+    // A client: the timer, the ping, the pong. A server: the ping, the pong. Each half hour the salt
+    // changes, which costs a ping more.
+    assert!(steps[0] <= hours * (60 * 3 + 2 * 2), "{steps:?}");
+    assert!(steps[1] <= hours * (60 * 2 + 2 * 2), "{steps:?}");
+    // While the user waits, a ping each five seconds.
+    let now = pair.client_now();
+    pair.client.0.set_online(now, true);
+    let before = pair.client.1;
+    pair.run_for(secs(10 * 3_600)).unwrap();
+    let online = (pair.client.1 - before) / 10;
+    assert!((720 * 3 - 10..=720 * 3 + 10).contains(&online), "{online}");
+}
+
+#[test]
+fn silence_is_noticed_sooner_while_the_user_waits() {
+    let config = config().session;
+    for (online, busy, bound) in [
+        (false, false, config.ping_interval + config.pong_timeout),
+        (false, true, config.ping_interval_busy + config.pong_timeout),
+        (
+            true,
+            false,
+            config.ping_interval_online + config.pong_timeout_online,
+        ),
+        (
+            true,
+            true,
+            config.ping_interval_online + config.pong_timeout_online,
+        ),
+    ] {
+        let mut rogue = settled(4017);
+        let now = rogue.now();
+        rogue.client.set_online(now, online);
+        rogue.say(Said::other(b"an update..."));
+        if busy {
+            rogue.call(b"the call");
+        }
+        rogue.hear();
+        let mut last = now;
+        while let Some(at) = rogue.client.poll_timeout() {
+            last = at;
+            let ended = rogue.client.handle_timeout(at);
+            let mut out = Vec::new();
+            while rogue.client.poll_transmit(at, &mut out) {}
+            if ended.is_err() {
+                assert_eq!(ended, Err(Error::Silent));
+                break;
+            }
+        }
+        let took = last.saturating_since(now);
+        assert_eq!(took, bound, "online: {online}, busy: {busy}");
+    }
 }
 
 #[test]
@@ -213,12 +328,12 @@ fn a_clock_that_goes_back_is_not_followed() {
     }
     // A request made at an earlier time has its deadline from the latest time seen.
     let early = start - secs(3_600);
-    let options = SendOptions::default().deadline(secs(5));
+    let options = SendOptions::default().deadline(secs(3));
     rogue
         .client
         .send(early, b"call two"[..].into(), &options)
         .unwrap();
-    assert_eq!(rogue.client.poll_timeout(), Some(start + secs(5)));
+    assert_eq!(rogue.client.poll_timeout(), Some(start + secs(3)));
     let mut out = Vec::new();
     assert!(rogue.client.poll_transmit(early, &mut out));
     rogue.say(Said::result(req, b"answered"));
@@ -229,7 +344,8 @@ fn a_clock_that_goes_back_is_not_followed() {
 fn early_and_repeated_timeouts_do_nothing() {
     let mut rogue = settled(4011);
     rogue.call(b"the call");
-    rogue.hear();
+    let req = rogue.hear_one().msg_id;
+    rogue.say(Said::Acks(vec![req]));
     rogue.say(Said::other(b"update 1"));
     rogue.news();
     let next = rogue.client.poll_timeout().unwrap();

@@ -30,5 +30,7 @@ mod recovery;
 mod rig;
 #[path = "updates/rules.rs"]
 mod rules;
+#[path = "updates/seq.rs"]
+mod seq;
 #[path = "updates/server.rs"]
 mod server;

@@ -132,6 +132,7 @@ impl Client {
 
     /// The answer to a call, as it came.
     pub fn answer(&mut self, item: &Item) -> Bytes {
+        let mut item = item.clone();
         loop {
             let mut answer = None;
             let mut refused = false;
@@ -149,7 +150,8 @@ impl Client {
                 }
             }
             if refused {
-                self.send_item(item);
+                // A message that was refused is never taken under its old id.
+                item = self.send(&item.body);
             }
             if let Some(answer) = answer {
                 return answer;

@@ -1,7 +1,7 @@
 //! The account: signing in and out, whoever does it.
 
 use mtproto_proto::client::{CallError, CallOptions, Event, Key, Route, SignedOut};
-use mtproto_proto::{DcId, RequestError};
+use mtproto_proto::{DcId, Fate, RequestError};
 use mtproto_schema::api::{enums, functions, types};
 
 use crate::net::{Answer, Door, Net, config, error, ok};
@@ -21,6 +21,27 @@ fn nothing_is_stored(net: &Net) {
     for dc in [1, 2, 4] {
         assert!(net.store.dc(DcId(dc)).is_none(), "DC {dc}");
     }
+}
+
+#[test]
+fn a_late_refusal_of_a_call_from_before_the_sign_in_ends_no_account() {
+    let mut net = Net::new(config(), 60);
+    net.script(|call| {
+        if call.is::<functions::messages::ReceivedMessages>() {
+            return Answer::Silent;
+        }
+        Answer::Default
+    });
+    let id = net.send_raw(user_call(1), &CallOptions::default());
+    net.run(secs(1));
+    let is_it = |call: &&crate::net::Executed| call.is::<functions::messages::ReceivedMessages>();
+    let early = net.executed.iter().find(is_it).unwrap().id;
+    net.script(|_| Answer::Default);
+    net.sign_in();
+    net.respond(2, early, error(401, "AUTH_KEY_UNREGISTERED"));
+    assert_eq!(net.answer(id), Ok(user_call(1)));
+    assert!(net.client.account().is_some());
+    net.check_store();
 }
 
 #[test]
@@ -133,10 +154,10 @@ fn errors_of_the_account_sign_out_with_their_reason() {
         });
         let ids = [1, 2, 3].map(|tag| net.send_raw(user_call(tag), &CallOptions::default()));
         for id in ids.into_iter().chain([waits]) {
-            assert_eq!(
-                net.answer(id),
-                Err(CallError::SignedOut(reason)),
-                "{message}"
+            let end = net.answer(id).unwrap_err();
+            assert!(
+                matches!(end, CallError::SignedOut { reason: told, .. } if told == reason),
+                "{message}: {end:?}"
             );
         }
         assert!(net.happened(&Event::SignedOut(reason)));
@@ -194,7 +215,10 @@ fn logging_out_destroys_every_key() {
         };
         let id = net.send(&log_out(), &CallOptions::default());
         assert!(net.answer(id).is_ok());
-        let gone = CallError::SignedOut(SignedOut::Requested);
+        let gone = CallError::SignedOut {
+            reason: SignedOut::Requested,
+            fate: Fate::MaybeExecuted,
+        };
         assert_eq!(net.answer(waits), Err(gone));
         assert!(net.happened(&Event::SignedOut(SignedOut::Requested)));
         nothing_is_stored(&net);

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use mtproto_proto::DcId;
-use mtproto_proto::client::{Action, CallError, CallOptions, Client, DcOption, DcTable, Route};
+use mtproto_proto::client::{Action, CallOptions, Client, DcOption, DcTable, Route};
 use mtproto_proto::transport::Framing;
+use mtproto_proto::{DcId, Fate};
 use mtproto_test::Dice;
 use mtproto_test::pair::START;
 
 use crate::net::{Net, addr, config};
-use crate::queries::open_call;
+use crate::queries::{open_call, unknown};
 use crate::secs;
 
 pub fn at(text: &str) -> SocketAddr {
@@ -159,7 +159,7 @@ fn what_the_server_tells_of_dcs_is_used_and_stored() {
     let mut net = Net::new(config.clone(), 41);
     let to_4 = CallOptions::default().route(Route::Dc(DcId(4)));
     let id = net.send_raw(open_call(), &to_4);
-    assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(4))));
+    assert_eq!(net.answer(id), Err(unknown(4, Fate::NotSent)));
     let id = net.send_raw(open_call(), &CallOptions::default());
     assert!(net.answer(id).is_ok());
     net.run(secs(1));

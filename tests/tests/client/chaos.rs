@@ -92,6 +92,8 @@ fn run(seed: u64) -> Count {
     let begun = net.now();
 
     let mut sent: BTreeMap<RequestId, (i32, bool)> = BTreeMap::new();
+    // Which tag is to come after which.
+    let mut order: Vec<(i32, i32)> = Vec::new();
     for tag in 0..i32::try_from(dice.range(20..=80)).unwrap() {
         for _ in 0..dice.range(0..=2) {
             let dc = *dice.choose(&[1, 2, 4]);
@@ -121,6 +123,14 @@ fn run(seed: u64) -> Count {
         let mut options = CallOptions::default().route(route);
         options.idempotent = dice.chance(1, 2);
         options.deadline = dice.chance(1, 2).then(|| secs(dice.range(0..=200)));
+        if dice.chance(1, 3)
+            && let Some((first, (of, _))) = sent.iter().nth_back(dice.range(0..=2) as usize)
+        {
+            options.after.push(*first);
+            if net.client.progress(*first).is_some() {
+                order.push((*of, tag));
+            }
+        }
         let id = net.send_raw(user_call(tag), &options);
         sent.insert(id, (tag, options.idempotent));
         net.run(Duration::from_millis(dice.range(0..=8_000)));
@@ -165,6 +175,13 @@ fn run(seed: u64) -> Count {
         assert!(
             *idempotent || times <= 1,
             "seed {seed}: {tag} was executed {times} times"
+        );
+    }
+    for (first, later) in order {
+        let at = |tag| executed.borrow().iter().position(|t| *t == tag);
+        assert!(
+            at(later).is_none() || at(first) < at(later) && at(first).is_some(),
+            "seed {seed}: {later} overtook {first}"
         );
     }
     // And the account is still good for something.

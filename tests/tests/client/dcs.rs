@@ -1,12 +1,12 @@
 //! Several DCs: migrations, the account's authorization elsewhere, files.
 
 use mtproto_proto::client::{CallError, CallOptions, DcTable, Event, Route};
-use mtproto_proto::{DcId, RequestError};
+use mtproto_proto::{DcId, Fate, RequestError};
 use mtproto_schema::api::functions::{auth, help, messages, upload};
 use mtproto_test::Dice;
 
 use crate::net::{Answer, Door, Net, addr, config, error};
-use crate::queries::{file_call, open_call, user_call};
+use crate::queries::{file_call, open_call, unknown, user_call};
 use crate::secs;
 
 fn dc(id: i16) -> CallOptions {
@@ -98,10 +98,10 @@ fn an_unknown_dc_is_a_typed_error_and_changes_nothing() {
         Answer::Default
     });
     let id = net.send_raw(open_call(), &CallOptions::default());
-    assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(9))));
+    assert_eq!(net.answer(id), Err(unknown(9, Fate::NotReceived)));
     assert_eq!(net.client.main_dc(), DcId(2));
     let id = net.send_raw(open_call(), &dc(9));
-    assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(9))));
+    assert_eq!(net.answer(id), Err(unknown(9, Fate::NotSent)));
     // The same when the table forgets one that was in use.
     net.script(|_| Answer::Default);
     let id = net.send_raw(open_call(), &dc(4));
@@ -111,7 +111,7 @@ fn an_unknown_dc_is_a_typed_error_and_changes_nothing() {
     net.run(secs(1));
     net.client.set_dcs(DcTable::empty());
     let id = net.send_raw(open_call(), &dc(4));
-    assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(4))));
+    assert_eq!(net.answer(id), Err(unknown(4, Fate::NotSent)));
 }
 
 #[test]
@@ -350,6 +350,48 @@ fn an_account_that_moves_takes_its_authorization_along() {
     assert_eq!(net.client.main_dc(), DcId(4));
     assert_eq!(net.client.account().unwrap().user_id, Some(777));
     assert_eq!(net.count::<auth::ImportAuthorization>(4), 1);
+    net.check_store();
+}
+
+#[test]
+fn an_account_that_moved_comes_along_from_whichever_dc_hands_it_on() {
+    let mut net = Net::new(config(), 35);
+    net.sign_in();
+    // DC 1 has the account from DC 2 …
+    let id = net.send_raw(user_call(1), &dc(1));
+    assert_eq!(net.answer(id), Ok(user_call(1)));
+    net.script(|call| {
+        let moved = call.dc == 2 && call.is::<messages::ReceivedMessages>();
+        // … and does not hand on what is not its own.
+        let refused = call.dc == 1 && call.is::<auth::ExportAuthorization>();
+        if moved || refused {
+            return error(303, "USER_MIGRATE_4");
+        }
+        Answer::Default
+    });
+    let id = net.send_raw(user_call(2), &CallOptions::default());
+    assert_eq!(net.answer(id), Ok(user_call(2)));
+    assert_eq!(net.count::<auth::ExportAuthorization>(2), 2);
+    net.check_store();
+}
+
+#[test]
+fn an_account_that_moves_to_a_dc_that_forgot_its_key_makes_another() {
+    let mut net = Net::new(config(), 36);
+    net.sign_in();
+    let id = net.send_raw(open_call(), &dc(4));
+    assert_eq!(net.answer(id), Ok(open_call()));
+    net.restart_server(4, false);
+    net.script(|call| {
+        if call.dc == 2 && call.is::<messages::ReceivedMessages>() {
+            return error(303, "USER_MIGRATE_4");
+        }
+        Answer::Default
+    });
+    let id = net.send_raw(user_call(1), &CallOptions::default());
+    assert_eq!(net.answer(id), Ok(user_call(1)));
+    assert_eq!(net.dcs[&4].keys.len(), 2);
+    assert_eq!(net.client.account().unwrap().user_id, Some(777));
     net.check_store();
 }
 

@@ -16,14 +16,14 @@ use mtproto_proto::client::{
 };
 use mtproto_proto::crypto::RsaPrivateKey;
 use mtproto_proto::server::{self, Server, ServerConfig};
-use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, RequestId, SessionId, Time};
+use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, RequestId, SessionId, Time};
 use mtproto_schema::api::functions;
 use mtproto_schema::{Encode, Function};
 use mtproto_test::pair::START;
 use mtproto_test::wire::Arrival;
 use mtproto_test::{Dice, Seed, Wire};
 
-use crate::queries::{sign_in_query, unwrap};
+use crate::queries::{Unwrapped, sign_in_query, unwrap};
 
 static KEY: LazyLock<RsaPrivateKey> =
     LazyLock::new(|| RsaPrivateKey::from_pem(include_str!("../keys/server.pem")).unwrap());
@@ -126,6 +126,8 @@ pub struct Dc {
     pub sessions: Vec<(AuthKeyId, SessionId)>,
     /// Under which keys `initConnection` was said.
     initialised: BTreeSet<SessionId>,
+    /// Which messages ended, and whether well.
+    ended: BTreeMap<(SessionId, MsgId), bool>,
 }
 
 struct Stream {
@@ -168,6 +170,10 @@ pub struct Net {
     now: Time,
     pub next_ticket: i64,
     timers: (u64, u32),
+    /// Calls that were refused because what they were to come after had not ended well.
+    pub overtaking: usize,
+    /// Timers of the client that fired, and bytes that it was given at once, since the beginning.
+    pub steps: (u64, u64),
 }
 
 impl Net {
@@ -191,6 +197,7 @@ impl Net {
                     destroyed: Vec::new(),
                     sessions: Vec::new(),
                     initialised: BTreeSet::new(),
+                    ended: BTreeMap::new(),
                 };
                 (id, dc)
             })
@@ -216,6 +223,8 @@ impl Net {
             now: START,
             next_ticket: 1,
             timers: (0, 0),
+            overtaking: 0,
+            steps: (0, 0),
         }
     }
 
@@ -471,6 +480,7 @@ impl Net {
                 self.timers.1,
                 self.seed
             );
+            self.steps.0 += 1;
             self.client.handle_timeout(now);
             let next = self.client.poll_timeout();
             assert!(
@@ -640,7 +650,10 @@ impl Net {
             {
                 any = true;
                 match arrival {
-                    Arrival::Bytes(bytes) => self.client.handle_input(now, conn, &bytes),
+                    Arrival::Bytes(bytes) => {
+                        self.steps.1 += 1;
+                        self.client.handle_input(now, conn, &bytes);
+                    }
                     Arrival::End => self.fail_socket(conn),
                 }
             }
@@ -704,10 +717,19 @@ impl Net {
                 auth_key_id,
                 perm_key,
                 session,
+                msg_id,
                 body,
                 ..
             } => {
-                let (query, inits) = unwrap(&body);
+                let Unwrapped {
+                    query,
+                    inits,
+                    after,
+                } = unwrap(&body);
+                // Executed only behind what has ended well, as a DC does.
+                let waits = after
+                    .iter()
+                    .any(|first| dc.ended.get(&(session, *first)) != Some(&true));
                 if dc.sessions.last() != Some(&(auth_key_id, session)) {
                     dc.sessions.push((auth_key_id, session));
                 }
@@ -726,16 +748,25 @@ impl Net {
                 let inited = !self.strict_init
                     || dc.initialised.contains(&session)
                     || call.is::<functions::auth::BindTempAuthKey>();
-                let answer = if inited {
-                    (self.script)(&call)
-                } else {
+                let answer = if !inited {
                     error(400, "CONNECTION_NOT_INITED")
+                } else if waits {
+                    error(400, "MSG_WAIT_FAILED")
+                } else {
+                    (self.script)(&call)
                 };
                 let answer = match answer {
                     Answer::Default => self.default_answer(&call),
                     other => other,
                 };
-                self.executed.push(call);
+                let dc = self.dcs.get_mut(&id).unwrap();
+                let well = matches!(answer, Answer::Ok(_));
+                dc.ended.insert((session, msg_id), well);
+                if waits && inited {
+                    self.overtaking += 1;
+                } else {
+                    self.executed.push(call);
+                }
                 self.respond(id, incoming, answer);
             }
             _ => {}

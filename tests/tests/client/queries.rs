@@ -1,25 +1,52 @@
 //! Calls and answers that the tests use.
 
 use bytes::Bytes;
-use mtproto_proto::Time;
+use mtproto_proto::client::CallError;
+use mtproto_proto::{DcId, Fate, MsgId, Time};
 use mtproto_schema::api::{enums, functions, types};
 use mtproto_schema::{Decode, Encode, Reader, tl};
 
 use crate::net::{PORT, addr};
 
-/// The call inside its wrappers, and whether one of them was `initConnection`.
-pub fn unwrap(body: &Bytes) -> (Bytes, bool) {
+/// A call without its wrappers.
+pub struct Unwrapped {
+    pub query: Bytes,
+    /// One of them was `initConnection`.
+    pub inits: bool,
+    /// The messages that it is to come after.
+    pub after: Vec<MsgId>,
+}
+
+/// The call inside its wrappers.
+pub fn unwrap(body: &Bytes) -> Unwrapped {
+    let mut it = Unwrapped {
+        query: body.clone(),
+        inits: false,
+        after: Vec::new(),
+    };
     let mut r = Reader::new(body);
-    if r.u32() != 0xda9b_0d0d {
-        return (body.clone(), false);
+    if r.u32() == 0xda9b_0d0d {
+        r.skip(4);
+        assert_eq!(r.u32(), 0xc1cd_5ea9);
+        r.skip(8);
+        for _ in 0..6 {
+            r.skip_bytes();
+        }
+        (it.query, it.inits) = (r.rest(), true);
     }
-    r.skip(4);
-    assert_eq!(r.u32(), 0xc1cd_5ea9);
-    r.skip(8);
-    for _ in 0..6 {
-        r.skip_bytes();
-    }
-    (r.rest(), true)
+    let query = it.query.clone();
+    let mut r = Reader::new(&query);
+    let named = match r.u32() {
+        0xcb9f_372d => 1,
+        0x3dc4_b4f0 => {
+            r.vector_id().unwrap();
+            r.count(8).unwrap()
+        }
+        _ => return it,
+    };
+    it.after = (0..named).map(|_| MsgId(r.i64())).collect();
+    it.query = r.rest();
+    it
 }
 
 pub fn sign_in_query() -> functions::auth::SignIn {
@@ -80,6 +107,11 @@ fn read_config(body: &Bytes) -> types::Config {
     let config = <types::Config as Decode>::read(&mut r);
     r.check().unwrap();
     config.unwrap()
+}
+
+/// How a call ends that goes to a DC which is nowhere.
+pub fn unknown(dc: i16, fate: Fate) -> CallError {
+    CallError::UnknownDc { dc: DcId(dc), fate }
 }
 
 /// A method that needs a user, its argument telling calls apart.

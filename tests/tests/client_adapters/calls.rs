@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use mtproto_driver::client::{CallOptions, DcTable, Error, Route};
 use mtproto_driver::{Client, MemorySession, Runtime};
-use mtproto_proto::{DcId, Fate, SendError};
+use mtproto_proto::{DcId, Fate, Progress, SendError};
 use mtproto_schema::Encode;
 use mtproto_schema::api::functions::help;
 use mtproto_test::{DcConfig, TestDc};
@@ -53,7 +53,10 @@ pub async fn a_route_goes_to_its_dc_over_a_stream_of_its_own<R: Runtime>(rt: R) 
 
     let nowhere = client.invoke_with(&help::GetNearestDc, options(Route::Dc(DcId(5))));
     let failed = nowhere.await.unwrap_err();
-    assert!(matches!(failed, Error::UnknownDc(DcId(5))), "{failed:?}");
+    assert!(
+        matches!(failed, Error::UnknownDc { dc: DcId(5), .. }),
+        "{failed:?}"
+    );
     assert!(failed.to_string().contains("add it"), "{failed}");
     client.close().await.unwrap();
 }
@@ -212,4 +215,65 @@ pub async fn large_requests_pass_a_server_that_reads_late_and_others_go_on<R: Ru
     for result in results {
         assert!(matches!(result, Err(Error::Rpc(_))), "{result:?}");
     }
+}
+
+pub async fn calls_come_after_each_other_and_tell_how_far_they_are<R: Runtime>(rt: R) {
+    let dc = start_dc();
+    let client = open(&rt, config(&dc)).await;
+    // The first one has to be repeated after a second; the others do not overtake it.
+    dc.fail_next("help.getConfig", 1, 500, "WORKER_BUSY_TOO_LONG_RETRY")
+        .unwrap();
+    let first = client.submit(&help::GetConfig, CallOptions::default());
+    let first = first.await.unwrap();
+    let mut ids = vec![first.id()];
+    let mut later = Vec::new();
+    for _ in 0..10 {
+        let options = CallOptions::default().after(*ids.last().unwrap());
+        let call = client.submit_raw(help::GetNearestDc.to_bytes(), options);
+        let call = call.await.unwrap();
+        ids.push(call.id());
+        later.push(call);
+    }
+    let mut rest = pin!(join_all(later));
+    assert!(!ready_within(&rt, SHORT, rest.as_mut()).await);
+    assert!(first.progress().await.unwrap().is_some());
+    let last = *ids.last().unwrap();
+    assert_eq!(client.progress(last).await.unwrap(), Some(Progress::Queued));
+    assert_eq!(first.await.unwrap().this_dc, 2);
+    assert!(rest.await.iter().all(Result::is_ok));
+    assert_eq!(client.progress(last).await.unwrap(), None);
+    client.close().await.unwrap();
+    let late = client.submit(&help::GetConfig, CallOptions::default());
+    assert!(matches!(late.await, Err(Error::Closed(_))));
+}
+
+pub async fn what_comes_after_a_call_that_fails_is_not_executed<R: Runtime>(rt: R) {
+    let dc = start_dc();
+    let client = open(&rt, config(&dc)).await;
+    dc.fail_next("help.getConfig", 1, 400, "INPUT_FETCH_ERROR")
+        .unwrap();
+    let first = client.submit(&help::GetConfig, CallOptions::default());
+    let first = first.await.unwrap();
+    let id = first.id();
+    let options = CallOptions::default().after(id);
+    let second = client.invoke_with(&help::GetNearestDc, options);
+    let (first, second) = both(first, second).await;
+    assert!(first.unwrap_err().rpc().is_some());
+    let failed = second.unwrap_err();
+    assert!(
+        matches!(failed, Error::DependencyFailed(of) if of == id),
+        "{failed:?}"
+    );
+    assert_eq!(failed.fate(), Some(Fate::NotReceived));
+
+    // Dropping a call's future cancels it, and what was to come after it.
+    let silent = nobody();
+    let client = open(&rt, config_at(silent, dc.public_key())).await;
+    let first = client.submit(&help::GetConfig, CallOptions::default());
+    let first = first.await.unwrap();
+    let options = CallOptions::default().after(first.id());
+    let second = client.submit(&help::GetNearestDc, options).await.unwrap();
+    drop(first);
+    let failed = second.await.unwrap_err();
+    assert!(matches!(failed, Error::DependencyFailed(_)), "{failed:?}");
 }

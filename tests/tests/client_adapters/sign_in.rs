@@ -242,7 +242,13 @@ pub async fn an_account_that_is_revoked_elsewhere_is_signed_out<R: Runtime>(rt: 
     assert_eq!(dc.revoke(dc.user_of(ANN).unwrap()), 1);
     let failed = client.invoke(&myself()).await.unwrap_err();
     assert!(
-        matches!(failed, Error::SignedOut(SignedOut::Revoked)),
+        matches!(
+            failed,
+            Error::SignedOut {
+                reason: SignedOut::Revoked,
+                ..
+            }
+        ),
         "{failed:?}"
     );
     assert!(failed.to_string().contains("sign in again"), "{failed}");
@@ -278,5 +284,7 @@ pub async fn a_pause_that_the_server_wants_is_kept_or_is_an_error<R: Runtime>(rt
         Event::FloodWait { wait } => Some(wait),
         _ => None,
     });
-    assert_eq!(wait.await.as_secs(), 1);
+    // What is left of the pause that the other call was told of.
+    let wait = wait.await;
+    assert!(wait <= std::time::Duration::from_secs(1), "{wait:?}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::connection::{
-    ClientConfig, ClientConnection, ClientEvent, Error, ServerConnection, Start,
+    ClientConfig, ClientConnection, ClientEvent, Error, KeyState, ServerConnection, Start,
 };
 use mtproto_proto::crypto::RsaPrivateKey;
 use mtproto_proto::server::{Event, ServerConfig};
@@ -219,6 +219,20 @@ impl Both {
     /// The application gives up; how what waits ends.
     pub fn give_up(self) -> Vec<(RequestId, RequestError)> {
         self.pair.client.suspend().into_failures()
+    }
+
+    /// The process ends; later another one begins with what was stored of the key.
+    pub fn another_process(mut self, stored: KeyState, later: Duration) -> Self {
+        self.pair.client_to_server.cut_after(0);
+        self.run(later);
+        self.pair.client_events();
+        self.events.clear();
+        let (config, rng) = (self.config.clone(), self.dice.rng());
+        let pair = self.pair.reconnect(|_, server, now| {
+            let client = ClientConnection::new(config, Start::Key(stored), rng, now).unwrap();
+            (client, ServerConnection::with(server.into_server(now), now))
+        });
+        Both { pair, ..self }
     }
 
     /// Goes on over a new stream with a server that lost its sessions; its keys are stored.

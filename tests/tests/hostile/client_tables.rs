@@ -5,14 +5,14 @@ use std::time::Duration;
 use mtproto_proto::client::{
     Account, CallError, CallOptions, Change, Key, PeerId, Route, Snapshot,
 };
-use mtproto_proto::{DcId, RequestError};
+use mtproto_proto::{DcId, Fate, RequestError};
 use mtproto_schema::api::functions::{help, messages};
 use mtproto_schema::api::types;
 use mtproto_test::alloc;
 use mtproto_test::pair::START;
 
 use crate::net::{Answer, Net, addr, config, error, ok};
-use crate::queries::{config_answer, open_call, user_call};
+use crate::queries::{config_answer, open_call, unknown, user_call};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -189,7 +189,7 @@ fn a_cdn_is_no_place_to_go() {
     });
     net.sign_in();
     let id = net.send_raw(user_call(1), &CallOptions::default());
-    assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(203))));
+    assert_eq!(net.answer(id), Err(unknown(203, Fate::NotReceived)));
     assert_eq!(net.client.main_dc(), DcId(2));
 }
 
@@ -207,7 +207,7 @@ fn a_stored_account_on_a_dc_that_is_nowhere_is_quiet_and_its_calls_end() {
         net.run(secs(3_600));
         assert_eq!(net.dials.len(), 0, "{main}");
         let id = net.send_raw(user_call(1), &CallOptions::default());
-        assert_eq!(net.answer(id), Err(CallError::UnknownDc(DcId(main))));
+        assert_eq!(net.answer(id), Err(unknown(main, Fate::NotSent)));
         let id = net.send_raw(
             open_call(),
             &CallOptions::default().route(Route::Dc(DcId(4))),

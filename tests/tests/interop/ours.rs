@@ -101,11 +101,18 @@ impl Ours {
     /// Whether the server takes a session from elsewhere, which may not say whose it is.
     async fn is_taken(&mut self, client: &Client) -> Result<bool, Failure> {
         match client.connect().await {
-            // A key that is gone is told by -404, which is no proof: the client goes on trying.
+            // A key that is gone is told by -404, which is no proof, and then by the refusal to bind
+            // to it; one that is as young as this may not be known everywhere, so the client goes on
+            // trying.
             Err(Error::Unreachable {
                 trouble: Some(trouble),
                 ..
-            }) if trouble.to_string().contains("-404") => return Ok(false),
+            }) if ["-404", "ENCRYPTED_MESSAGE_INVALID"]
+                .iter()
+                .any(|word| trouble.to_string().contains(word)) =>
+            {
+                return Ok(false);
+            }
             other => other?,
         }
         let taken = client.is_authorized().await?;

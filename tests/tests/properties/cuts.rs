@@ -244,13 +244,67 @@ fn a_session_cut_at_every_fourth_byte_whose_application_gives_up() {
     }
 }
 
-#[test]
-fn a_new_connection_cut_anywhere_in_its_handshake() {
-    let make = |seed| Both::new(client_config(), server_config(), seed);
-    let lengths = lengths(make, 5205);
-    for (by_client, len) in [true, false].into_iter().zip(lengths) {
-        for at in (0..=len).step_by(23) {
-            cut(&make, 5205, at, by_client, End::Cut, Next::SameServer);
-        }
+/// Cuts every byte that this side writes until the key is there and bound, and every eighth of
+/// what follows: that a session may be cut at every byte is shown without the cost of making keys.
+fn every_byte(make: impl Fn(u64) -> Both, seed: u64, by_client: bool) {
+    let [client, server] = lengths(&make, seed);
+    let len = if by_client { client } else { server };
+    let key = until_connected(&make, seed, by_client);
+    assert!((500..len).contains(&key), "{key} of {len}");
+    for at in (0..=key).chain((key..=len).step_by(8)) {
+        cut(&make, seed, at, by_client, End::Cut, Next::SameServer);
     }
+}
+
+/// How many bytes this side has written when the server has proved that it has the key.
+fn until_connected(make: impl Fn(u64) -> Both, seed: u64, by_client: bool) -> u64 {
+    let mut both = make(seed);
+    calls(&mut both);
+    let connected = |both: &Both| both.events.contains(&ClientEvent::Connected);
+    assert!(both.run_until(secs(30), connected));
+    if by_client {
+        both.pair.client_to_server.written()
+    } else {
+        both.pair.server_to_client.written()
+    }
+}
+
+/// The whole handshake, a first session, two calls.
+fn new_key(seed: u64) -> Both {
+    Both::new(client_config(), server_config(), seed)
+}
+
+/// A stored key: the handshake of a temporary one, its binding, two calls under it.
+fn temporary_key(seed: u64) -> Both {
+    let mut config = client_config();
+    config.pfs = Some(secs(86_400));
+    let key = [3; 256];
+    let state = KeyState::from_auth_key(key, DcId(2));
+    let mut both = Both::start(config, server_config(), Start::Key(state), seed);
+    let key = AuthKey::from_bytes(&key);
+    both.pair
+        .server
+        .server()
+        .provide_key(START, key.id(), Some(key.clone()));
+    both
+}
+
+#[test]
+fn a_handshake_cut_at_every_byte_of_the_client() {
+    every_byte(new_key, 5205, true);
+}
+
+#[test]
+fn a_handshake_cut_at_every_byte_of_the_server() {
+    every_byte(new_key, 5208, false);
+}
+
+#[test]
+fn a_temporary_key_cut_at_every_byte_of_the_client() {
+    every_byte(temporary_key, 5209, true);
+}
+
+#[test]
+fn a_temporary_key_cut_at_every_byte_of_the_server() {
+    every_byte(temporary_key, 5210, false);
 }

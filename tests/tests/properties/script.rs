@@ -1,15 +1,16 @@
-//! What was done to a machine, call by call, and the same done to another one.
+//! What was done to a machine, step by step, and the same done to another one with variations.
 
-use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use mtproto_proto::connection::{ClientConfig, ClientConnection, ServerConnection, Start};
+use mtproto_proto::connection::{ClientConfig, ClientConnection, ServerConnection};
 use mtproto_proto::server::{Event, ServerConfig};
 use mtproto_proto::session::SendOptions;
-use mtproto_proto::{IncomingId, Machine, Time};
+use mtproto_proto::{IncomingId, Machine, RequestId, Time};
 use mtproto_schema::Reader;
 use mtproto_test::pair::START;
+use mtproto_test::trace::{self, Begin, Buffer, Done, Recordable, Recorder, Step, Trace};
 use mtproto_test::{Dice, Pair, Seed, pair};
 
 use crate::both::{client_config, server_config};
@@ -17,84 +18,30 @@ use crate::both::{client_config, server_config};
 const BIND_TEMP_AUTH_KEY: u32 = 0xcdd4_2a05;
 const BOOL_TRUE: u32 = 0x9972_75b5;
 
-/// A call into a machine that changes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    Input(Time, Vec<u8>),
-    Eof(Time),
-    Timeout(Time),
-    /// Once.
-    Transmit(Time),
-    Send(Time, Bytes, bool),
-    Cancel(Time, u64),
-    Respond(Time, IncomingId, Bytes),
-    /// A temporary key is bound: the call and its body.
-    Bind(Time, IncomingId, Bytes),
-    /// To every session.
-    Push(Time, Bytes),
-}
-
-/// A machine that takes its steps from a script.
-pub trait Scripted: Machine {
-    fn command(&mut self, step: &Step);
-}
-
-impl Scripted for ClientConnection {
-    fn command(&mut self, step: &Step) {
-        match step {
-            Step::Send(now, body, idempotent) => {
-                let mut options = SendOptions::default();
-                options.idempotent = *idempotent;
-                options.quick_ack = *idempotent;
-                let _ = self.send(*now, body.clone(), &options);
-            }
-            Step::Cancel(now, id) => self.cancel(*now, mtproto_proto::RequestId(*id)),
-            _ => panic!("a client cannot {step:?}"),
-        }
-    }
-}
-
-impl Scripted for ServerConnection {
-    fn command(&mut self, step: &Step) {
-        match step {
-            Step::Respond(now, id, body) => {
-                self.server().respond(*now, *id, body.clone());
-            }
-            Step::Bind(now, id, body) => {
-                let mut r = Reader::new(body);
-                let _ = r.u32();
-                let (perm, nonce, expires_at, message) = (r.i64(), r.i64(), r.i32(), r.bytes());
-                let server = self.server();
-                server
-                    .bind_temp_key(*now, *id, perm, nonce, expires_at, &message)
-                    .unwrap();
-                server.respond(*now, *id, BOOL_TRUE.to_le_bytes()[..].to_vec().into());
-            }
-            Step::Push(now, body) => {
-                let sessions: Vec<_> = self.server().sessions().collect();
-                for (key, session) in sessions {
-                    self.server().push(*now, key, session, body.clone());
-                }
-            }
-            _ => panic!("a server cannot {step:?}"),
-        }
-    }
-}
+/// A step and when it was done.
+pub type At = (Time, Step<'static>);
 
 /// All that a machine gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    pub bytes: Vec<u8>,
+    /// Of all packets, in the digits of the trace.
+    pub bytes: String,
     pub events: Vec<String>,
     pub error: Option<String>,
 }
 
 impl Outcome {
-    fn note<E: std::error::Error>(&mut self, result: Result<(), E>) -> Result<(), E> {
-        if let Err(error) = &result {
-            self.error.get_or_insert(error.to_string());
+    fn note(&mut self, step: &Step<'_>, outcome: &str) {
+        // What the machine wants next is not what it gave.
+        let outcome = outcome.split(" @").next().unwrap();
+        match step {
+            Step::Transmit(_) if outcome != "-" => self.bytes += outcome,
+            Step::Event => self.events.push(outcome.to_owned()),
+            Step::Input(..) | Step::Closed(_) | Step::Timeout if outcome.starts_with("err") => {
+                self.error.get_or_insert_with(|| outcome.to_owned());
+            }
+            _ => {}
         }
-        result
     }
 
     /// Panics with the first difference, for the whole is long.
@@ -105,76 +52,38 @@ impl Outcome {
             panic!("{what}: event {n} is {got:.200}, expected {wanted:.200}");
         }
         assert_eq!(self.events.len(), expected.events.len(), "{what}: events");
-        let bytes = self.bytes.iter().zip(&expected.bytes);
+        let bytes = self.bytes.bytes().zip(expected.bytes.bytes());
         if let Some(at) = bytes.enumerate().position(|(_, (a, b))| a != b) {
-            panic!("{what}: byte {at} differs");
+            panic!("{what}: byte {} differs", at / 2);
         }
         assert_eq!(self.bytes.len(), expected.bytes.len(), "{what}: bytes");
     }
 }
 
-/// A machine whose steps are noted.
-pub struct Recorder<M> {
-    pub machine: M,
-    pub steps: Vec<Step>,
+/// What was done to one machine of a trace, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Script {
+    /// But for events, which are taken whenever anybody likes.
+    pub steps: Vec<At>,
     pub outcome: Outcome,
 }
 
-impl<M: Scripted> Recorder<M> {
-    pub fn new(machine: M) -> Self {
-        Recorder {
-            machine,
-            steps: Vec::new(),
-            outcome: Outcome::default(),
+impl Script {
+    /// The script of the machine with this number.
+    fn of(file: &[u8], machine: u64) -> Self {
+        let mut script = Script::default();
+        for entry in trace::Reader::open(file).unwrap() {
+            let entry = entry.unwrap();
+            let (true, Done::Step(step)) = (entry.machine == machine, entry.done) else {
+                continue;
+            };
+            script.outcome.note(&step, &entry.outcome);
+            // How a machine is made belongs to its making.
+            if !matches!(step, Step::Event | Step::IntoConnection) {
+                script.steps.push((entry.at, step));
+            }
         }
-    }
-
-    pub fn command(&mut self, step: Step) {
-        self.machine.command(&step);
-        self.steps.push(step);
-    }
-}
-
-impl<M: Scripted<Event: Debug>> Machine for Recorder<M> {
-    type Event = M::Event;
-    type Error = M::Error;
-
-    fn handle_input(&mut self, now: Time, bytes: &[u8]) -> Result<(), M::Error> {
-        self.steps.push(Step::Input(now, bytes.to_vec()));
-        let result = self.machine.handle_input(now, bytes);
-        self.outcome.note(result)
-    }
-
-    fn handle_eof(&mut self, now: Time) -> Result<(), M::Error> {
-        self.steps.push(Step::Eof(now));
-        let result = self.machine.handle_eof(now);
-        self.outcome.note(result)
-    }
-
-    fn handle_timeout(&mut self, now: Time) -> Result<(), M::Error> {
-        self.steps.push(Step::Timeout(now));
-        let result = self.machine.handle_timeout(now);
-        self.outcome.note(result)
-    }
-
-    fn poll_transmit(&mut self, now: Time, out: &mut Vec<u8>) -> bool {
-        self.steps.push(Step::Transmit(now));
-        let before = out.len();
-        let written = self.machine.poll_transmit(now, out);
-        self.outcome.bytes.extend(&out[before..]);
-        written
-    }
-
-    fn poll_event(&mut self) -> Option<M::Event> {
-        let event = self.machine.poll_event();
-        self.outcome
-            .events
-            .extend(event.as_ref().map(|event| format!("{event:?}")));
-        event
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.machine.poll_timeout()
+        script
     }
 }
 
@@ -189,95 +98,104 @@ pub struct Variation {
     pub timeouts: bool,
 }
 
-/// Does a script to a machine.
-pub fn play<M: Scripted<Event: Debug>>(
-    mut machine: M,
-    steps: &[Step],
+/// Does a script to the machine that `make` gives.
+pub fn play<M: Recordable + Machine<Event: std::fmt::Debug>>(
+    make: impl FnOnce(&Trace) -> Recorder<M>,
+    steps: &[At],
     variation: Variation,
     dice: &mut Dice,
 ) -> Outcome {
-    let mut outcome = Outcome::default();
-    for step in steps {
+    let file = Buffer::default();
+    let trace = Trace::full_to(file.clone()).unwrap();
+    let mut machine = make(&trace);
+    for (now, step) in steps {
         match step {
-            Step::Input(now, bytes) => {
+            Step::Input(_, bytes) => {
                 let mut rest = &bytes[..];
                 while !rest.is_empty() {
                     let len = dice.range(1..=variation.slice as u64) as usize;
                     let (slice, tail) = rest.split_at(len.min(rest.len()));
                     rest = tail;
-                    let result = machine.handle_input(*now, slice);
-                    let _ = outcome.note(result);
+                    // The error is in the outcome, here and below.
+                    let _ = machine.handle_input(*now, slice);
                     if variation.polls && dice.chance(1, 3) {
                         let _ = machine.poll_timeout();
-                        take_events(&mut machine, &mut outcome, 1);
+                        let _ = machine.poll_event();
                     }
                     if variation.timeouts
                         && dice.chance(1, 3)
                         && machine.poll_timeout().is_none_or(|at| at > *now)
                     {
-                        let result = machine.handle_timeout(*now);
-                        let _ = outcome.note(result);
+                        let _ = machine.handle_timeout(*now);
                     }
                 }
             }
-            Step::Eof(now) => {
-                let result = machine.handle_eof(*now);
-                let _ = outcome.note(result);
-            }
-            Step::Timeout(now) => {
+            Step::Timeout => {
                 let times = if variation.timeouts { 3 } else { 1 };
                 for _ in 0..times {
-                    let result = machine.handle_timeout(*now);
-                    let _ = outcome.note(result);
+                    let _ = machine.handle_timeout(*now);
                 }
             }
-            Step::Transmit(now) => {
-                let _ = machine.poll_transmit(*now, &mut outcome.bytes);
-            }
-            command => machine.command(command),
+            step => machine.apply(*now, step).unwrap(),
         }
         if variation.polls && dice.chance(1, 2) {
-            take_events(&mut machine, &mut outcome, dice.range(1..=3));
+            for _ in 0..dice.range(1..=3) {
+                let _ = machine.poll_event();
+            }
             let _ = machine.poll_timeout();
         }
     }
-    take_events(&mut machine, &mut outcome, u64::MAX);
-    outcome
+    while machine.poll_event().is_some() {}
+    trace.finish().unwrap();
+    Script::of(&file.take(), 1).outcome
 }
 
-fn take_events<M: Machine<Event: Debug>>(machine: &mut M, outcome: &mut Outcome, most: u64) {
-    for _ in 0..most {
-        let Some(event) = machine.poll_event() else {
-            return;
-        };
-        outcome.events.push(format!("{event:?}"));
-    }
+/// The seeds of the two machines.
+fn seeds(seed: Seed) -> ([u8; 32], [u8; 32]) {
+    let mut dice = Dice::new(seed);
+    (dice.array(), dice.array())
 }
 
-/// The two machines of a seed, always the same; every third has temporary keys, which last for the
+/// The client of a seed, always the same; every third has temporary keys, which last for the
 /// shortest time that there is.
-pub fn machines(seed: Seed) -> (ClientConnection, ServerConnection) {
+pub fn client(trace: &Trace, seed: Seed) -> Recorder<ClientConnection> {
     let mut config: ClientConfig = client_config();
     let pfs = seed.0.is_multiple_of(3);
-    config.pfs = pfs.then(|| std::time::Duration::from_secs(60));
-    let server: ServerConfig = server_config();
-    let mut dice = Dice::new(seed);
-    let client = ClientConnection::new(Arc::new(config), Start::NewKey, dice.rng(), START).unwrap();
-    let server = ServerConnection::new(Arc::new(server), dice.rng(), START);
-    (client, server)
+    config.pfs = pfs.then(|| Duration::from_secs(60));
+    let config = Arc::new(config);
+    Recorder::<ClientConnection>::new(trace, config, Begin::NewKey, seeds(seed).0, START).unwrap()
 }
 
-/// What was done to both in a conversation with calls, cancellations, updates; at its end the stream
-/// is cut, or garbage comes, or nothing happens.
-pub type Recorded = Pair<Recorder<ClientConnection>, Recorder<ServerConnection>>;
+/// The server of a seed, always the same.
+pub fn server(trace: &Trace, seed: Seed) -> Recorder<ServerConnection> {
+    let config: ServerConfig = server_config();
+    Recorder::<ServerConnection>::new(trace, Arc::new(config), seeds(seed).1, START)
+}
 
-/// A conversation of this seed.
+fn bind(server: &mut Recorder<ServerConnection>, now: Time, id: IncomingId, body: &Bytes) {
+    let mut r = Reader::new(body);
+    let _ = r.u32();
+    let (perm, nonce, expires_at, message) = (r.i64(), r.i64(), r.i32(), r.bytes());
+    server
+        .bind_temp_key(now, id, perm, nonce, expires_at, &message)
+        .unwrap();
+    server.respond(now, id, BOOL_TRUE.to_le_bytes()[..].to_vec().into());
+}
+
+/// What was done to both in a conversation.
+#[derive(Debug, PartialEq)]
+pub struct Recorded {
+    pub client: Script,
+    pub server: Script,
+}
+
+/// A conversation of this seed with calls, cancellations, updates; at its end the stream is cut, or
+/// garbage comes, or nothing happens.
 pub fn converse(seed: Seed) -> Recorded {
-    use std::time::Duration;
-
+    let file = Buffer::default();
+    let trace = Trace::full_to(file.clone()).unwrap();
     let mut dice = Dice::new(seed);
-    let (client, server) = machines(seed);
-    let mut pair = pair(Recorder::new(client), Recorder::new(server), seed);
+    let mut pair = pair(client(&trace, seed), server(&trace, seed), seed);
     for wire in [&mut pair.client_to_server, &mut pair.server_to_client] {
         let segment = dice.range(1..=3_000) as usize;
         wire.segments(1..=segment)
@@ -285,18 +203,7 @@ pub fn converse(seed: Seed) -> Recorded {
             .jitter(Duration::from_millis(dice.range(0..=100)));
     }
     for round in 0..6_u32 {
-        for _ in 0..dice.range(0..=4) {
-            let len = 4 * dice.range(1..=200) as usize;
-            let body = Bytes::from(dice.bytes(len));
-            let now = pair.client_now();
-            pair.client
-                .command(Step::Send(now, body, dice.chance(1, 2)));
-        }
-        if dice.chance(1, 4) {
-            let now = pair.client_now();
-            let id = dice.range(1..=u64::from(round) * 2 + 1);
-            pair.client.command(Step::Cancel(now, id));
-        }
+        ask(&mut pair, &mut dice, round);
         let time = dice.duration(Duration::ZERO..=Duration::from_secs(40));
         let mut server_dice = dice.fork();
         pair.run_until(time, |pair| {
@@ -304,18 +211,18 @@ pub fn converse(seed: Seed) -> Recorded {
             for event in pair.server_events() {
                 if let Event::Request { id, body, .. } = event {
                     if body.starts_with(&BIND_TEMP_AUTH_KEY.to_le_bytes()) {
-                        pair.server.command(Step::Bind(now, id, body));
-                        continue;
-                    }
-                    // Some are never answered.
-                    if server_dice.chance(4, 5) {
-                        pair.server.command(Step::Respond(now, id, body));
+                        bind(&mut pair.server, now, id, &body);
+                    } else if server_dice.chance(4, 5) {
+                        // Some are never answered.
+                        pair.server.respond(now, id, body);
                     }
                 }
             }
             if server_dice.chance(1, 20) {
                 let update = Bytes::from(server_dice.bytes(16));
-                pair.server.command(Step::Push(now, update));
+                for (key, session) in pair.server.sessions() {
+                    pair.server.push(now, key, session, update.clone());
+                }
             }
             false
         })
@@ -334,5 +241,33 @@ pub fn converse(seed: Seed) -> Recorded {
         _ => {}
     }
     pair.run_for(Duration::from_secs(90)).unwrap();
-    pair
+    while pair.client.poll_event().is_some() {}
+    while pair.server.poll_event().is_some() {}
+    trace.finish().unwrap();
+    let file = file.take();
+    Recorded {
+        client: Script::of(&file, 1),
+        server: Script::of(&file, 2),
+    }
+}
+
+fn ask(
+    pair: &mut Pair<Recorder<ClientConnection>, Recorder<ServerConnection>>,
+    dice: &mut Dice,
+    round: u32,
+) {
+    let now = pair.client_now();
+    for _ in 0..dice.range(0..=4) {
+        let len = 4 * dice.range(1..=200) as usize;
+        let body = Bytes::from(dice.bytes(len));
+        let mut options = SendOptions::default();
+        options.idempotent = dice.chance(1, 2);
+        options.quick_ack = options.idempotent;
+        // After the end none is taken.
+        let _ = pair.client.send(now, body, &options);
+    }
+    if dice.chance(1, 4) {
+        let id = dice.range(1..=u64::from(round) * 2 + 1);
+        pair.client.cancel(now, RequestId(id));
+    }
 }

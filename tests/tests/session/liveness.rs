@@ -3,7 +3,7 @@
 use mtproto_proto::connection::Error;
 use mtproto_proto::session::SendOptions;
 use mtproto_test::Seed;
-use mtproto_test::rogue::{RogueServer, Said};
+use mtproto_test::rogue::{Packet, RogueServer, Said};
 
 use crate::support::{acked, config, response, secs, settled};
 
@@ -74,7 +74,9 @@ fn any_packet_counts_as_a_pong() {
 fn with_requests_in_flight_silence_is_noticed_sooner() {
     let mut rogue = settled(704);
     rogue.call(b"the call");
-    let written = rogue.hear_one().at;
+    let Packet { at, msg_id, .. } = rogue.hear_one();
+    let written = at;
+    rogue.say(Said::Acks(vec![msg_id]));
     let ping = rogue.wait(secs(60));
     assert!(matches!(ping.said()[..], [Said::PingDelay { .. }]));
     assert_eq!(ping.at.saturating_since(written), secs(15));

@@ -86,7 +86,14 @@ fn ids_within_the_window_are_taken() {
         };
         rogue.send(conn, &plain);
         let req = plain.msg_id;
-        assert_eq!(rogue.hear_said(conn), [Said::Pong { req, ping_id: 1 }]);
+        let said = rogue.hear_said(conn);
+        assert_eq!(said.last(), Some(&Said::Pong { req, ping_id: 1 }));
+        // Of what is older than the session it is told that the session begins there.
+        let again = matches!(said[0], Said::NewSession { first, .. } if first == req);
+        assert_eq!(
+            (said.len(), again),
+            if seconds < 0 { (2, true) } else { (1, false) }
+        );
     }
 }
 
@@ -396,4 +403,29 @@ fn a_new_session_whose_first_message_is_refused_is_announced_with_its_first_good
         "{said:?}"
     );
     assert_eq!(rogue.calls().len(), 1);
+}
+
+/// Whoever keeps a packet that was refused for a number, a time or a salt could send it again when
+/// that has become right; the client has sent it under another id by then.
+#[test]
+fn what_was_refused_is_not_executed_when_its_time_has_come() {
+    let (mut rogue, conn) = settled_server(1020);
+    let mut plain = call(&mut rogue);
+    // 40 seconds ahead.
+    plain.msg_id = MsgId(plain.msg_id.0 + (40 << 32));
+    rogue.send(conn, &plain);
+    let heard = rogue.hear_said(conn);
+    assert!(
+        matches!(heard[..], [Said::BadMsg { bad, code: 17, .. }] if bad == plain.msg_id),
+        "{heard:?}"
+    );
+    rogue.later(secs(60));
+    rogue.hear_said(conn);
+    rogue.send(conn, &plain);
+    let heard = rogue.hear_said(conn);
+    assert!(
+        matches!(heard[..], [Said::BadMsg { bad, code: 16, .. }] if bad == plain.msg_id),
+        "{heard:?}"
+    );
+    assert_eq!(rogue.calls(), [], "it is not executed");
 }

@@ -70,7 +70,7 @@ fn states_of_the_clients_messages_are_told() {
             Said::Acks(vec![newest]),
             Said::StateInfo {
                 req,
-                info: vec![4, 2, 4, 3, 1]
+                info: vec![4, 2, 4 | 32, 3, 1]
             }
         ]
     );

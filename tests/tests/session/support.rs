@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mtproto_proto::connection::{ClientConfig, ClientEvent};
 use mtproto_proto::server::ServerConfig;
-use mtproto_proto::{ConnId, DcId, Fate, RequestError, RequestId, RpcError};
+use mtproto_proto::{ConnId, DcId, Fate, MsgId, RequestError, RequestId, RpcError};
 use mtproto_test::Seed;
-use mtproto_test::rogue::{RogueClient, RogueServer};
+use mtproto_test::rogue::{Packet, RogueClient, RogueServer, Said};
 
 /// A client's configuration; with a stored key no public key is needed.
 pub fn config() -> ClientConfig {
@@ -67,4 +67,19 @@ pub fn server_config() -> ServerConfig {
 /// A server with an established session and its scripted client.
 pub fn settled_server(seed: u64) -> (RogueClient, ConnId) {
     RogueClient::settled(server_config(), Seed::from_env_or(seed))
+}
+
+/// What was said in these packets.
+pub fn said(packets: &[Packet]) -> Vec<Said> {
+    packets.iter().flat_map(Packet::said).collect()
+}
+
+/// The messages in these packets that have to be acknowledged.
+pub fn content(packets: &[Packet]) -> Vec<MsgId> {
+    packets
+        .iter()
+        .flat_map(|packet| &packet.messages)
+        .filter(|message| message.seq_no & 1 == 1)
+        .map(|message| message.msg_id)
+        .collect()
 }

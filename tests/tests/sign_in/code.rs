@@ -404,6 +404,13 @@ fn each_error_about_the_number_or_the_application_has_a_name() {
     }
 }
 
+fn signed_out(reason: SignedOut) -> CallError {
+    CallError::SignedOut {
+        reason,
+        fate: Fate::MaybeExecuted,
+    }
+}
+
 #[test]
 fn what_has_no_name_here_comes_as_it_is() {
     let calls = [
@@ -415,9 +422,12 @@ fn what_has_no_name_here_comes_as_it_is() {
         CallError::Request(RequestError::Cancelled(Fate::NotSent)),
         CallError::Request(RequestError::Lost(Fate::NotReceived)),
         CallError::Request(RequestError::BadAnswer),
-        CallError::SignedOut(SignedOut::Revoked),
-        CallError::SignedOut(SignedOut::Banned),
-        CallError::UnknownDc(DcId(9)),
+        signed_out(SignedOut::Revoked),
+        signed_out(SignedOut::Banned),
+        CallError::UnknownDc {
+            dc: DcId(9),
+            fate: Fate::NotSent,
+        },
     ];
     for call in calls {
         let expected = SignInError::Call(call.clone());

@@ -72,7 +72,10 @@ fn signing_out_gives_a_token_for_the_next_time() {
 fn who_is_signed_out_already_is_signed_out() {
     // The server may acknowledge auth.logOut and never answer it.
     for why in [SignedOut::Requested, SignedOut::Revoked, SignedOut::Expired] {
-        let answer = Err(CallError::SignedOut(why));
+        let answer = Err(CallError::SignedOut {
+            reason: why,
+            fate: mtproto_proto::Fate::NotReceived,
+        });
         assert_eq!(done(LogOut::new(), answer).future_auth_token, None);
     }
     let lost = CallError::Request(RequestError::TimedOut(Fate::MaybeExecuted));

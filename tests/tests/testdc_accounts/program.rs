@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use mtproto_schema::Encode;
+use mtproto_schema::api::enums;
+use mtproto_schema::api::functions::{help, users};
 use mtproto_test::DcConfig;
+use mtproto_test::dc::digest;
 use serde_json::json;
 
 use super::state::{program_door, scratch};
@@ -38,6 +42,62 @@ fn a_login_survives_that_the_program_is_killed() {
     assert_eq!(who_am_i(&mut ann), Ok(11));
     drop(second);
     for path in [state, key] {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn what_was_executed_stands_in_the_log_and_clients_are_told_of_the_announced_address() {
+    let (log, key) = (scratch("executed.log"), scratch("executed.pem"));
+    let flags = [
+        "--announce",
+        "2@127.0.0.1:4430",
+        "--key-out",
+        key.to_str().unwrap(),
+        "--log",
+        log.to_str().unwrap(),
+    ];
+    let mut expected = Vec::new();
+    for _ in 0..2 {
+        let program = Program::start(&flags);
+        let pem = fs::read_to_string(&key).unwrap();
+        let mut one = client(program_door(&program, &pem, 0), 1);
+        let config = one.call(&help::GetConfig).unwrap();
+        assert_eq!(config.dc_options[0].port, 4430);
+        let me = users::GetUsers {
+            id: vec![enums::InputUser::InputUserSelf],
+        };
+        let refused = one.call(&me).err().unwrap();
+        assert_eq!(refused, "401 AUTH_KEY_UNREGISTERED");
+        let asked = digest(&help::GetConfig.to_bytes());
+        // The kit's client has asked for it too.
+        for _ in 0..2 {
+            expected.push((json!("help.getConfig"), json!(asked), json!(null)));
+        }
+        expected.push((
+            json!("users.getUsers"),
+            json!(digest(&me.to_bytes())),
+            json!(refused),
+        ));
+        // Killed: who has an answer finds its line.
+        drop(program);
+        let text = fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["dc"], 2);
+            assert!(
+                ["key", "session", "msg_id"]
+                    .iter()
+                    .all(|field| line[field].is_i64())
+            );
+            let field = |name: &str| line[name].clone();
+            (field("method"), field("digest"), field("error"))
+        });
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+        // A program that is killed in the middle of a line does not spoil the next one's.
+        fs::write(&log, text.clone() + r#"{"dc":2,"dig"#).unwrap();
+    }
+    for path in [log, key] {
         fs::remove_file(path).unwrap();
     }
 }
@@ -142,6 +202,15 @@ fn mistakes_are_told_before_anybody_can_connect() {
         ),
         (&["--code", "x"], "a code has 3 to 10 digits"),
         (&["--app", "hash"], "an app is its api_id"),
+        (&["--announce", "2"], "a DC's id, `@` and its address"),
+        (
+            &["--announce", "5@127.0.0.1:443"],
+            "the announced DC 5 is not there",
+        ),
+        (
+            &["--log", "/nonexistent/log"],
+            "/nonexistent/log: No such file",
+        ),
         (&["--network-dc", "5"], "the network's DC 5 is not there"),
         (&["--flood", "users.getUsers"], "a flood is a method"),
         (

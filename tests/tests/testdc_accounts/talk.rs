@@ -30,7 +30,7 @@ fn resolve(client: &mut Client, username: &str) -> InputPeer {
     })
 }
 
-fn message(peer: InputPeer, text: &str) -> SendMessage {
+pub fn message(peer: InputPeer, text: &str) -> SendMessage {
     SendMessage {
         no_webpage: false,
         silent: false,
