@@ -73,7 +73,6 @@ class Session:
         self.content = 0
         self.resynchronise = False
         self.refused_salt_at = None
-        self.made_up_salt = None
         self.executed = {}
         # What went.
         self.sent = {}
@@ -195,10 +194,8 @@ class Session:
 
     def refuse_salt(self, packet):
         now = time.monotonic()
-        # Who knows only the key makes the first one up.
-        if packet.salt not in self.key.given and self.made_up_salt not in (None, packet.salt):
+        if packet.salt not in self.key.given:
             self.report("salt", f"{packet.salt} was never given")
-        self.made_up_salt = packet.salt
         if self.refused_salt_at is not None and now - self.refused_salt_at > SALT_GRACE:
             self.report("salt", "a salt goes on being used that was refused")
         if self.refused_salt_at is None:

@@ -309,7 +309,18 @@ fn a_key_alone_without_its_salts_serves_after_one_refusal() {
         server.assert_key_serves(&bare, Line::INTERMEDIATE).await;
         assert!(server.count("refused_salts") >= 1);
     });
-    server.stop_content();
+    // Who has only a key makes the first salt up, and says so to a server that has given others.
+    let (last, _) = server.stop();
+    let violations = last["violations"].as_array().unwrap();
+    assert!(!violations.is_empty());
+    assert!(
+        violations.iter().all(|found| found["violation"] == "salt"
+            && found["detail"]
+                .as_str()
+                .unwrap()
+                .ends_with("was never given")),
+        "{last}"
+    );
 }
 
 #[test]
