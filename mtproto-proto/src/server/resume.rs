@@ -50,7 +50,7 @@ impl Server {
     /// A server with the keys and sessions of another one, which runs no more.
     ///
     /// Nothing is executed twice: what came is known. Calls that were not answered come again as
-    /// [`Event::Request`](super::Event::Request), under their old names and with `again`, before
+    /// [`Event::Request`], under their old names and with `again`, before
     /// anything else; whoever stored the state along with what the calls did knows what to answer.
     /// Answers and updates that were not acknowledged are sent again, or announced, when their
     /// session comes back; a session that does not is forgotten after
