@@ -27,8 +27,8 @@ pub use accounts::{
 pub use client::Client;
 pub use clock::Clock;
 pub use connection::{
-    CloseReason, Closed, Config, ConnectError, Connection, Error, Gap, Incoming, Start, Submitted,
-    Suspended, Update, Updates,
+    CloseReason, Closed, Config, ConnectError, Connection, Error, Gap, Incoming, Start, Suspended,
+    Update, Updates,
 };
 pub use driver::{Driver, StreamError};
 pub use entropy::rng;
@@ -36,6 +36,7 @@ pub use key_file::{KeyFile, KeyFileError};
 pub use runtime::Runtime;
 #[cfg(feature = "client")]
 pub use session_file::{Cipher, CipherError, SessionFile, SessionFileError};
+pub use shared::Submitted;
 #[cfg(feature = "client")]
 pub use store::{MemorySession, Store, StoreError};
 

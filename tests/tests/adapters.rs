@@ -456,7 +456,8 @@ mod suite {
         let behind = SendOptions::default().after(first.id());
         let second = connection.submit(&nearest, behind).await.unwrap();
         second.await.unwrap();
-        assert_eq!(first.progress().await.unwrap(), None, "it came before");
+        let ended = connection.progress(first.id()).await.unwrap();
+        assert_eq!(ended, None, "it came before");
         first.await.unwrap();
 
         // The server orders calls of the API only: what comes after a ping waits here for its pong.
@@ -467,7 +468,8 @@ mod suite {
         let named = ping.id();
         let behind = SendOptions::default().after(named);
         let behind = connection.submit(&nearest, behind).await.unwrap();
-        assert_eq!(behind.progress().await.unwrap(), Some(Progress::Queued));
+        let held = connection.progress(behind.id()).await.unwrap();
+        assert_eq!(held, Some(Progress::Queued));
         let failed = ping.await.unwrap_err();
         assert_eq!(failed.fate(), Some(Fate::MaybeExecuted), "{failed}");
         let failed = behind.await.unwrap_err();

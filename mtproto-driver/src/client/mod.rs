@@ -7,7 +7,6 @@
 //! Spec: "Calling methods", "User Authorization", "Working with Updates".
 
 mod api;
-mod call;
 mod config;
 mod error;
 mod events;
@@ -41,7 +40,6 @@ pub use api::{
     BlockedPeer, Dialog, Dialogs, FoundPeers, History, NewChat, NewContact, OutgoingMessage,
     PeerError, PeerRef, Sent, StoredMessage,
 };
-pub use call::Submitted;
 pub use config::Options;
 pub use error::{CloseReason, Error, Trouble};
 pub use events::{Event, Events};
@@ -58,12 +56,12 @@ pub use sign_in::{
 pub use update::{NewMessage, Update};
 pub use updates::{Incoming, Lost, Updates};
 
-use call::Call;
 use log::Log;
-use status::{Command, Shared, Status};
+use status::{Answered, Command, Shared, Status};
 use task::Task;
 
-use crate::shared::{Inbox, Subscribers, Watched, before, reply};
+pub use crate::shared::Submitted;
+use crate::shared::{Call, Gone, Inbox, Reply, Subscribers, Watched, before, reply};
 use crate::{Clock, Runtime, Store, StoreError, entropy};
 
 /// One account of Telegram, over as many streams as it needs.
@@ -239,7 +237,7 @@ impl Client {
         options: CallOptions,
     ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
         let client = self.clone();
-        async move { Call::send(client, body, options, None).await?.wait().await }
+        async move { client.hand_over(body, options, None).await?.wait().await }
     }
 
     /// Hands a call over and returns as soon as the client has taken it, with the call's name:
@@ -270,9 +268,10 @@ impl Client {
         &self,
         method: &F,
         mut options: CallOptions,
-    ) -> impl Future<Output = Result<Submitted<F::Response>, Error>> + Send + use<F> {
+    ) -> impl Future<Output = Result<Submitted<F::Response, Error>, Error>> + Send + use<F> {
         options.idempotent |= F::IDEMPOTENT;
-        Submitted::new(self.clone(), method.to_bytes(), options, decode::<F>)
+        self.clone()
+            .submitted(method.to_bytes(), options, decode::<F>)
     }
 
     /// [`submit`](Client::submit) for a body as it is, as in
@@ -284,8 +283,40 @@ impl Client {
         &self,
         body: Bytes,
         options: CallOptions,
-    ) -> impl Future<Output = Result<Submitted<Bytes>, Error>> + Send + use<> {
-        Submitted::new(self.clone(), body, options, Ok)
+    ) -> impl Future<Output = Result<Submitted<Bytes, Error>, Error>> + Send + use<> {
+        self.clone().submitted(body, options, Ok)
+    }
+
+    async fn submitted<T>(
+        self,
+        body: Bytes,
+        options: CallOptions,
+        decode: fn(Bytes) -> Result<T, Error>,
+    ) -> Result<Submitted<T, Error>, Error> {
+        let (taken, name) = reply();
+        let call = self.hand_over(body, options, Some(taken)).await?;
+        Ok(Submitted::new(name.wait().await?, call.wait(), decode))
+    }
+
+    /// Hands a call to the task, which says in `taken` under which name it has taken it.
+    async fn hand_over(
+        self,
+        body: Bytes,
+        options: CallOptions,
+        taken: Option<Reply<Result<RequestId, Error>>>,
+    ) -> Result<Call<Answered, impl Fn(Gone<Answered>) + Send + use<>>, Error> {
+        let (reply, answer) = reply();
+        let command = Command::Send {
+            body,
+            options,
+            reply,
+            taken,
+        };
+        let inbox = &self.0.shared.inbox;
+        inbox.send(command).await.map_err(Error::Closed)?;
+        Ok(Call::new(answer, move |gone| {
+            self.0.shared.inbox.send_now(Command::Cancel(gone));
+        }))
     }
 
     /// How far a call is that was [submitted](Client::submit); `None` when it has ended.

@@ -6,7 +6,6 @@
 //! Must not know: which runtime it runs on once its task is spawned.
 //! Spec: "Invoking API methods".
 
-mod call;
 mod config;
 mod error;
 #[cfg(feature = "json")]
@@ -25,17 +24,15 @@ use mtproto_proto::session::SendOptions;
 use mtproto_proto::{Progress, RequestId};
 use mtproto_schema::{Decode, Function};
 
-pub use call::Submitted;
 pub use config::{Config, Start, Suspended};
 #[cfg(feature = "client")]
 pub(crate) use error::advice;
 pub use error::{CloseReason, ConnectError, Error};
 pub use updates::{Gap, Incoming, Update, Updates};
 
-use call::Call;
-use task::{Command, Shared, Status, Task};
+use task::{Answered, Command, Shared, Status, Task};
 
-use crate::shared::{Inbox, Subscribers, Watched, reply, within};
+use crate::shared::{Call, Gone, Inbox, Reply, Submitted, Subscribers, Watched, reply, within};
 use crate::{Clock, Driver, Runtime, entropy};
 
 /// A connection to one data centre.
@@ -246,7 +243,7 @@ impl Connection {
     ) -> impl Future<Output = Result<Bytes, Error>> + Send + use<> {
         let connection = self.clone();
         async move {
-            let call = Call::send(connection, body, options, None).await?;
+            let call = connection.hand_over(body, options, None).await?;
             call.wait().await
         }
     }
@@ -264,9 +261,10 @@ impl Connection {
         &self,
         method: &F,
         mut options: SendOptions,
-    ) -> impl Future<Output = Result<Submitted<F::Response>, Error>> + Send + use<F> {
+    ) -> impl Future<Output = Result<Submitted<F::Response, Error>, Error>> + Send + use<F> {
         options.idempotent |= F::IDEMPOTENT;
-        Submitted::new(self.clone(), method.to_bytes(), options, decode::<F>)
+        self.clone()
+            .submitted(method.to_bytes(), options, decode::<F>)
     }
 
     /// [`submit`](Connection::submit) for a body as it is, as in
@@ -278,8 +276,40 @@ impl Connection {
         &self,
         body: Bytes,
         options: SendOptions,
-    ) -> impl Future<Output = Result<Submitted<Bytes>, Error>> + Send + use<> {
-        Submitted::new(self.clone(), body, options, Ok)
+    ) -> impl Future<Output = Result<Submitted<Bytes, Error>, Error>> + Send + use<> {
+        self.clone().submitted(body, options, Ok)
+    }
+
+    async fn submitted<T>(
+        self,
+        body: Bytes,
+        options: SendOptions,
+        decode: fn(Bytes) -> Result<T, Error>,
+    ) -> Result<Submitted<T, Error>, Error> {
+        let (taken, name) = reply();
+        let call = self.hand_over(body, options, Some(taken)).await?;
+        Ok(Submitted::new(name.wait().await?, call.wait(), decode))
+    }
+
+    /// Hands a call to the task, which says in `taken` under which name it has taken it.
+    async fn hand_over(
+        self,
+        body: Bytes,
+        options: SendOptions,
+        taken: Option<Reply<Result<RequestId, Error>>>,
+    ) -> Result<Call<Answered, impl Fn(Gone<Answered>) + Send + use<>>, Error> {
+        let (reply, answer) = reply();
+        let command = Command::Send {
+            body,
+            options,
+            reply,
+            taken,
+        };
+        let inbox = &self.0.shared.inbox;
+        inbox.send(command).await.map_err(Error::Closed)?;
+        Ok(Call::new(answer, move |gone| {
+            self.0.shared.inbox.send_now(Command::Cancel(gone));
+        }))
     }
 
     /// How far a call is that was [submitted](Connection::submit); `None` when it has ended.

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "client")]
 mod aside;
+mod call;
 mod inbox;
 #[cfg(feature = "json")]
 pub(crate) mod json;
@@ -25,8 +26,10 @@ use std::time::Duration;
 
 #[cfg(feature = "client")]
 pub(crate) use aside::aside;
+pub(crate) use call::Call;
+pub use call::Submitted;
 pub(crate) use inbox::Inbox;
-pub(crate) use reply::{Aborted, Answer, Gone, Reply, reply};
+pub(crate) use reply::{Aborted, Gone, Reply, reply};
 pub(crate) use socket::{Read, Socket};
 pub(crate) use subscribers::{Pending, Subscribers, Subscription};
 pub(crate) use timer::{Timed, Timer};

@@ -236,7 +236,7 @@ pub async fn calls_come_after_each_other_and_tell_how_far_they_are<R: Runtime>(r
     }
     let mut rest = pin!(join_all(later));
     assert!(!ready_within(&rt, SHORT, rest.as_mut()).await);
-    assert!(first.progress().await.unwrap().is_some());
+    assert!(client.progress(first.id()).await.unwrap().is_some());
     let last = *ids.last().unwrap();
     assert_eq!(client.progress(last).await.unwrap(), Some(Progress::Queued));
     assert_eq!(first.await.unwrap().this_dc, 2);
