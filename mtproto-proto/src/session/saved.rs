@@ -56,7 +56,7 @@ pub(crate) struct Saved {
     pub(crate) acks: Vec<MsgId>,
     /// Ids above the floor that came.
     pub(crate) came: BTreeSet<i64>,
-    /// Ids that the client was told are not here.
+    /// Ids that were refused, and are not taken any more.
     pub(crate) disowned: BTreeSet<i64>,
     pub(crate) ended: Vec<MsgId>,
     /// Calls that the owner has not answered.

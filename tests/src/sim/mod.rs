@@ -67,7 +67,7 @@ pub struct Options {
     /// Whether anything goes wrong before the calm at the end: yes.
     pub storms: bool,
     /// One run in so many of the session profile makes its key by a whole handshake first, which
-    /// costs as much as twenty others: 1,000.
+    /// costs as much as twenty others: 1,000. In the connection profile ten times as many do.
     pub handshake_one_in: u64,
     /// Tells on stderr what happens, to find out why something did: no.
     pub narrates: bool,
