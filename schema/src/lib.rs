@@ -41,6 +41,8 @@ mod error;
 #[rustfmt::skip]
 mod generated;
 #[cfg(feature = "json")]
+mod ids;
+#[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "json")]
 pub mod model;
@@ -48,6 +50,8 @@ mod raw;
 mod reader;
 #[cfg(feature = "json")]
 mod schema;
+#[cfg(feature = "json")]
+mod sizes;
 #[cfg(feature = "json")]
 mod steps;
 mod string;
@@ -73,7 +77,7 @@ pub use schema::{Schema, SchemaError};
 pub use string::Str;
 pub use traits::{Constructor, Decode, Encode, Function};
 #[cfg(feature = "json")]
-pub use value::{Object, Value, ValueError, ValueErrorKind};
+pub use value::{MAX_VALUES, Object, Value, ValueError, ValueErrorKind};
 
 /// Writing primitives.
 pub mod tl {

@@ -29,6 +29,18 @@ pub const MAX_DEPTH: u32 = 100;
 /// Elements of no size would make a count of 2^32 free.
 const MIN_ELEMENT: usize = 4;
 
+/// Bytes that a vector reserves before it has read an element, at most. Its count is checked against
+/// the bytes left, but these are the same for all vectors within each other that have just begun: a
+/// hundred levels that each reserve for all that is left would take a thousand times the message.
+const MAX_RESERVED: usize = 4096;
+
+/// Elements to reserve for, of a count that has been checked.
+#[inline]
+pub(crate) fn reserved<T>(count: usize) -> usize {
+    let most = MAX_RESERVED.checked_div(size_of::<T>());
+    count.min(most.unwrap_or(count))
+}
+
 /// A cursor over the bytes of one message.
 ///
 /// ```
@@ -450,7 +462,7 @@ impl<'a> Reader<'a> {
         let (Some(n), Some(())) = (self.count(min_size), self.enter()) else {
             return Vec::new();
         };
-        let mut out = Vec::with_capacity(n);
+        let mut out = Vec::with_capacity(reserved::<T>(n));
         for _ in 0..n {
             match read(self) {
                 Some(item) => out.push(item),

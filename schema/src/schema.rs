@@ -6,13 +6,14 @@
 //! Spec: "TL Language"; core.telegram.org/schema.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use crate::ids::Ids;
 use crate::json::{self, JsonError};
 use crate::model::{Definition, Document, Kind, Type};
 use crate::steps::Program;
@@ -21,8 +22,19 @@ use crate::text::{self, TextError};
 /// Flag words of one declaration. Telegram's have two.
 pub(crate) const MAX_WORDS: usize = 8;
 
+/// Fields of one declaration. Telegram's largest has 70. Fields are found by name in a row, so that
+/// writing an object takes up to the square of this many comparisons.
+const MAX_FIELDS: usize = 1024;
+
 /// The declaration of a message in a container: its `body` is as long as its `bytes` says.
 const MESSAGE: (&str, u32) = ("message", 0x5bb8e511);
+/// Its fields: the length is right before what it measures.
+const MESSAGE_FIELDS: [(&str, Type); 4] = [
+    ("msg_id", Type::Long),
+    ("seqno", Type::Int),
+    ("bytes", Type::Int),
+    ("body", Type::Object),
+];
 /// Declared with a boxed message, but a message is never boxed on the wire.
 const MSG_COPY: (&str, u32) = ("msg_copy", 0xe06046b2);
 
@@ -61,7 +73,9 @@ pub(crate) struct Row {
     pub ty: Option<usize>,
     /// One for each field.
     pub ops: Vec<Op>,
-    /// Bytes of the shortest bare form.
+    /// Fields that are always there and have a value of their own.
+    pub always: usize,
+    /// Bytes of the shortest bare form, or fewer; 0 only if it never has any.
     pub min_size: usize,
 }
 
@@ -70,6 +84,8 @@ pub(crate) struct Row {
 pub(crate) struct TypeRow {
     pub name: Arc<str>,
     pub rows: Vec<usize>,
+    /// The least of its constructors' sizes.
+    pub min_size: usize,
 }
 
 /// A field, resolved.
@@ -196,6 +212,27 @@ pub enum SchemaError {
         /// How many are.
         max: usize,
     },
+    /// More fields in a declaration than are taken.
+    TooManyFields {
+        /// The declaration.
+        definition: String,
+        /// How many are.
+        max: usize,
+    },
+    /// Two fields of one name in a declaration.
+    DuplicateField {
+        /// The declaration.
+        definition: String,
+        /// The field.
+        field: String,
+    },
+    /// A vector of elements that take no bytes: it could be of any length for four bytes.
+    NoBytes {
+        /// The declaration.
+        definition: String,
+        /// The field.
+        field: String,
+    },
 }
 
 impl fmt::Display for SchemaError {
@@ -214,6 +251,18 @@ impl fmt::Display for SchemaError {
             }
             SchemaError::TooManyWords { definition, max } => {
                 write!(f, "{definition} has more than {max} flag words")
+            }
+            SchemaError::TooManyFields { definition, max } => {
+                write!(f, "{definition} has more than {max} fields")
+            }
+            SchemaError::DuplicateField { definition, field } => {
+                write!(f, "{definition} has two fields {field}")
+            }
+            SchemaError::NoBytes { definition, field } => {
+                write!(
+                    f,
+                    "{definition}.{field} is a vector of elements without bytes"
+                )
             }
         }
     }
@@ -288,6 +337,7 @@ impl Schema {
         }
         schema.rows = rows;
         schema.measure();
+        schema.check_vectors()?;
         let ops = schema.rows.iter().map(|row| row.ops.as_slice());
         schema.program = Program::new(ops, |shape| schema.min_shape(shape));
         schema.ids = Ids::new(&schema.definitions, &schema.rows)?;
@@ -344,7 +394,7 @@ impl Schema {
     /// The index of the constructor of this id, if it makes that type.
     pub(crate) fn made_by(&self, id: u32, ty: usize) -> Option<usize> {
         let slot = self.ids.find(id)?;
-        (usize::try_from(slot.ty) == Ok(ty)).then(|| slot.row())
+        slot.makes(ty).then(|| slot.row())
     }
 
     pub(crate) fn makes(&self, row: usize, ty: usize) -> bool {
@@ -364,9 +414,11 @@ impl Schema {
         Some((self.definitions.get(i)?, self.rows.get(i)?))
     }
 
-    /// The shape of a type whose names are those of this schema.
+    /// The shape of a type whose names are those of this schema; none of a vector whose elements
+    /// take no bytes.
     pub(crate) fn shape(&self, ty: &Type) -> Option<Shape> {
-        self.shape_in(ty, &self.names)
+        let shape = self.shape_in(ty, &self.names)?;
+        (!self.is_endless(&shape)).then_some(shape)
     }
 
     /// The shape of a type whose names are those of a document, or else of this schema.
@@ -433,6 +485,7 @@ impl Schema {
                     self.types.push(TypeRow {
                         name: name.clone(),
                         rows: Vec::new(),
+                        min_size: 0,
                     });
                 }
                 if let Some(ty) = self.types.get_mut(ty) {
@@ -453,9 +506,19 @@ impl Schema {
             definition: d.name.to_string(),
             ty: ty.to_string(),
         };
+        let definition = || d.name.to_string();
+        if d.fields.len() > MAX_FIELDS {
+            let (definition, max) = (definition(), MAX_FIELDS);
+            return Err(SchemaError::TooManyFields { definition, max });
+        }
+        let mut seen = BTreeSet::new();
         let mut words: Vec<&str> = Vec::new();
         let mut ops = Vec::new();
         for field in &d.fields {
+            if !seen.insert(&*field.name) {
+                let (definition, field) = (definition(), field.name.to_string());
+                return Err(SchemaError::DuplicateField { definition, field });
+            }
             let flag = match &field.flag {
                 None => None,
                 Some(flag) => match words.iter().position(|w| **w == *flag.word) {
@@ -496,65 +559,26 @@ impl Schema {
             Some(Shape::Boxed(ty)) if d.kind == Kind::Constructor => Some(ty),
             Some(_) | None => None,
         };
+        let own = |op: &&Op| op.flag.is_none() && !op.shape.is_derived();
         Ok(Row {
             ty,
+            always: ops.iter().filter(own).count(),
             ops,
             min_size: 0,
         })
-    }
-
-    /// Finds the least sizes. They only grow, and a size of 4 is true of every boxed value, so
-    /// that it does not matter when types that contain themselves keep the loop from its end.
-    fn measure(&mut self) {
-        const ROUNDS: usize = 4;
-        for _ in 0..ROUNDS {
-            let sizes: Vec<usize> = self.rows.iter().map(|row| self.min_row(row)).collect();
-            for (row, size) in self.rows.iter_mut().zip(sizes) {
-                row.min_size = size;
-            }
-        }
-    }
-
-    fn min_row(&self, row: &Row) -> usize {
-        let always = row.ops.iter().filter(|op| op.flag.is_none());
-        always.fold(0, |sum: usize, op| {
-            sum.saturating_add(self.min_shape(&op.shape))
-        })
-    }
-
-    /// Bytes of the shortest value of a shape.
-    pub(crate) fn min_shape(&self, shape: &Shape) -> usize {
-        let bare = |row: &usize| self.rows.get(*row).map_or(0, |row| row.min_size);
-        match shape {
-            Shape::True | Shape::Body => 0,
-            Shape::Word(_)
-            | Shape::Int
-            | Shape::Nat
-            | Shape::String
-            | Shape::Bytes
-            | Shape::Bool
-            | Shape::Object
-            | Shape::Query
-            | Shape::Length
-            | Shape::Vector { bare: true, .. } => 4,
-            Shape::Long | Shape::Double | Shape::Vector { bare: false, .. } => 8,
-            Shape::Int128 => 16,
-            Shape::Int256 => 32,
-            Shape::Bare(row) => bare(row),
-            Shape::Boxed(ty) => {
-                let rows = self.types.get(*ty).map(|ty| ty.rows.iter().map(bare).min());
-                rows.flatten().unwrap_or_default().saturating_add(4)
-            }
-        }
     }
 }
 
 /// The forms on the wire that a declaration cannot say.
 fn envelope(d: &Definition, field: &str, shape: Shape, names: &Names) -> Shape {
     let is = |(name, id): (&str, u32)| *d.name == *name && d.id == id;
+    let is_message = || {
+        let fields = d.fields.iter().map(|f| (&*f.name, &f.ty, &f.flag));
+        is(MESSAGE) && fields.eq(MESSAGE_FIELDS.iter().map(|(name, ty)| (*name, ty, &None)))
+    };
     match (field, shape) {
-        ("bytes", Shape::Int) if is(MESSAGE) => Shape::Length,
-        ("body", Shape::Object) if is(MESSAGE) => Shape::Body,
+        ("bytes", Shape::Int) if is_message() => Shape::Length,
+        ("body", Shape::Object) if is_message() => Shape::Body,
         ("orig_message", Shape::Boxed(ty)) if is(MSG_COPY) => {
             match names.constructors.get("message") {
                 Some(&row) => Shape::Bare(row),
@@ -592,89 +616,5 @@ impl Names {
                 all.entry(name.clone()).or_insert(*i);
             }
         }
-    }
-}
-
-/// Declarations by id: a table with open addressing. Ids are checksums, so their low bits are as
-/// good as any hash.
-#[derive(Clone, Debug, Default)]
-struct Ids {
-    /// A power of two of them, at most half of them used.
-    slots: Vec<Slot>,
-}
-
-/// Small, for the table is large and looked up at random.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    id: u32,
-    /// The index of the declaration, or `NONE`.
-    row: u32,
-    /// The index of the type that it makes, or `NONE`.
-    ty: u32,
-}
-
-/// No index.
-const NONE: u32 = u32::MAX;
-
-impl Ids {
-    fn new(definitions: &[Definition], rows: &[Row]) -> Result<Ids, SchemaError> {
-        let len = definitions.len().saturating_mul(2).next_power_of_two();
-        let free = Slot {
-            id: 0,
-            row: NONE,
-            ty: NONE,
-        };
-        let mut ids = Ids {
-            slots: alloc::vec![free; len],
-        };
-        for (i, (d, row)) in definitions.iter().zip(rows).enumerate() {
-            if let Some(other) = ids.find(d.id).and_then(|slot| definitions.get(slot.row())) {
-                // Documents may repeat each other.
-                if other == d {
-                    continue;
-                }
-                let other = other.to_string();
-                return Err(SchemaError::Duplicate {
-                    name: d.to_string(),
-                    other,
-                });
-            }
-            let index = |i: usize| u32::try_from(i).unwrap_or(NONE);
-            let slot = Slot {
-                id: d.id,
-                row: index(i),
-                ty: row.ty.map_or(NONE, index),
-            };
-            let free = |at: &usize| ids.slots.get(*at).is_some_and(|slot| slot.row == NONE);
-            let at = ids.probe(d.id).find(free);
-            at.and_then(|at| ids.slots.get_mut(at))
-                .into_iter()
-                .for_each(|place| *place = slot);
-        }
-        Ok(ids)
-    }
-
-    #[inline]
-    fn find(&self, id: u32) -> Option<Slot> {
-        let slots = self.probe(id).map_while(|at| self.slots.get(at));
-        slots
-            .take_while(|slot| slot.row != NONE)
-            .find(|slot| slot.id == id)
-            .copied()
-    }
-
-    /// The slots where an id may be, nearest first.
-    #[inline]
-    fn probe(&self, id: u32) -> impl Iterator<Item = usize> + use<> {
-        let len = self.slots.len();
-        let start = usize::try_from(id).unwrap_or_default();
-        (0..len).map(move |n| start.wrapping_add(n) & len.wrapping_sub(1))
-    }
-}
-
-impl Slot {
-    #[inline]
-    fn row(&self) -> usize {
-        usize::try_from(self.row).unwrap_or(usize::MAX)
     }
 }

@@ -149,7 +149,8 @@ fn parse_declaration(text: &str, kind: Kind) -> Result<Option<Definition>, TextE
     Ok(Some(definition))
 }
 
-fn quote(text: &str) -> String {
+/// A text that somebody else chose, shortened for an error.
+pub(crate) fn quote(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTE) {
         None => text.to_string(),
         Some((end, _)) => {

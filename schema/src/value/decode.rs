@@ -11,10 +11,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Object, Value, ValueError, ValueErrorKind};
+use super::{MAX_VALUES, Object, Value, ValueError, ValueErrorKind};
 use crate::error::DecodeError;
 use crate::model::{Kind, Type};
-use crate::reader::Reader;
+use crate::reader::{Reader, reserved};
 use crate::schema::{MAX_WORDS, Schema, Shape};
 
 impl Schema {
@@ -42,7 +42,7 @@ impl Schema {
     /// The schema has no such type; the bytes are not of it, or are more than that.
     pub fn decode_result(&self, ty: &Type, bytes: &Bytes) -> Result<Value, ValueError> {
         let mut r = Reader::new(bytes);
-        let value = self.read(&self.known(ty)?, &mut r)?;
+        let value = self.read(&self.known(ty)?, &mut r, &mut Budget::new())?;
         r.finish()?;
         Ok(value)
     }
@@ -57,14 +57,20 @@ impl Schema {
         let id = r.u32();
         r.check()?;
         let object = match self.find(id) {
-            Some((row, k)) if k == kind => self.read_fields(row, &mut r)?,
+            Some((row, k)) if k == kind => self.read_fields(row, &mut r, &mut Budget::new())?,
             Some(_) | None => return Err(unknown_id(id, kind_name(kind))),
         };
         r.finish()?;
         Ok(Value::Object(object))
     }
 
-    fn read(&self, shape: &Shape, r: &mut Reader<'_>) -> Result<Value, ValueError> {
+    fn read(
+        &self,
+        shape: &Shape,
+        r: &mut Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Value, ValueError> {
+        budget.spend()?;
         let value = match shape {
             // Where a word or a length stands alone it is a number like any other.
             Shape::Word(_) | Shape::Nat => Value::Nat(r.u32()),
@@ -81,55 +87,70 @@ impl Schema {
                 if !bare {
                     r.vector_id();
                 }
-                self.read_items(item, r)?
+                self.read_items(item, r, budget)?
             }
             Shape::Boxed(ty) => {
                 let id = r.u32();
                 r.check()?;
                 match self.made_by(id, *ty) {
-                    Some(row) => Value::Object(self.read_fields(row, r)?),
+                    Some(row) => Value::Object(self.read_fields(row, r, budget)?),
                     None => return Err(unknown_id(id, self.type_name(*ty))),
                 }
             }
-            Shape::Bare(row) => Value::Object(self.read_fields(*row, r)?),
-            Shape::Object | Shape::Body => self.read_any(Kind::Constructor, r)?,
-            Shape::Query => self.read_any(Kind::Function, r)?,
+            Shape::Bare(row) => Value::Object(self.read_fields(*row, r, budget)?),
+            Shape::Object | Shape::Body => self.read_any(Kind::Constructor, r, budget)?,
+            Shape::Query => self.read_any(Kind::Function, r, budget)?,
         };
         r.check()?;
         Ok(value)
     }
 
-    fn read_items(&self, item: &Shape, r: &mut Reader<'_>) -> Result<Value, ValueError> {
+    fn read_items(
+        &self,
+        item: &Shape,
+        r: &mut Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Value, ValueError> {
         // On failure the reader keeps the reason.
         let n = r.count(self.min_shape(item)).unwrap_or_default();
         r.enter();
         r.check()?;
-        let mut items = Vec::with_capacity(n);
+        let mut items = Vec::with_capacity(reserved::<Value>(n));
         for i in 0..n {
-            items.push(self.read(item, r).map_err(|e| e.in_item(i))?);
+            items.push(self.read(item, r, budget).map_err(|e| e.in_item(i))?);
         }
         r.leave();
         Ok(Value::Vector(items))
     }
 
     /// A boxed value of any type; what the schema does not know is left as it is, to the end.
-    fn read_any(&self, kind: Kind, r: &mut Reader<'_>) -> Result<Value, ValueError> {
+    fn read_any(
+        &self,
+        kind: Kind,
+        r: &mut Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Value, ValueError> {
         match r.peek_u32().and_then(|id| self.find(id)) {
             Some((row, k)) if k == kind => {
                 r.skip(4);
-                Ok(Value::Object(self.read_fields(row, r)?))
+                Ok(Value::Object(self.read_fields(row, r, budget)?))
             }
             Some(_) | None => Ok(Value::Raw(r.rest())),
         }
     }
 
-    fn read_fields(&self, row: usize, r: &mut Reader<'_>) -> Result<Object, ValueError> {
+    fn read_fields(
+        &self,
+        row: usize,
+        r: &mut Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Object, ValueError> {
         let Some((d, row)) = self.row(row) else {
             return Err(unknown_id(0, kind_name(Kind::Constructor)));
         };
         let mut words = [0_u32; MAX_WORDS];
         let mut length = 0;
-        let mut object = Object::with_capacity(d.name.clone(), row.ops.len());
+        let mut object = Object::with_capacity(d.name.clone(), row.always);
         for (op, field) in row.ops.iter().zip(&d.fields) {
             if op
                 .flag
@@ -148,15 +169,15 @@ impl Schema {
                 continue;
             }
             let value = if let Shape::Body = shape {
-                self.read_body(length, r)
+                self.read_body(length, r, budget)
             } else if shape.is_compound() {
                 r.enter();
                 let value = r.check().map_err(ValueError::from);
-                let value = value.and_then(|()| self.read(shape, r));
+                let value = value.and_then(|()| self.read(shape, r, budget));
                 r.leave();
                 value
             } else {
-                self.read(shape, r)
+                self.read(shape, r, budget)
             };
             object.push(
                 field.name.clone(),
@@ -168,7 +189,12 @@ impl Schema {
     }
 
     /// An object of exactly so many bytes.
-    fn read_body(&self, length: i32, r: &mut Reader<'_>) -> Result<Value, ValueError> {
+    fn read_body(
+        &self,
+        length: i32,
+        r: &mut Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Value, ValueError> {
         r.check()?;
         let max = r.remaining();
         let mut body = match usize::try_from(length) {
@@ -183,13 +209,35 @@ impl Schema {
         };
         body.enter();
         body.check()?;
-        let value = self.read(&Shape::Body, &mut body)?;
+        let value = self.read(&Shape::Body, &mut body, budget)?;
         body.finish()?;
         Ok(value)
     }
 
     pub(super) fn type_name(&self, ty: usize) -> &str {
         self.types.get(ty).map_or("", |ty| &ty.name)
+    }
+}
+
+/// Values that may still be read out of a message.
+struct Budget(usize);
+
+impl Budget {
+    fn new() -> Budget {
+        Budget(MAX_VALUES)
+    }
+
+    fn spend(&mut self) -> Result<(), ValueError> {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => {
+                let max = MAX_VALUES;
+                Err(ValueError::new(ValueErrorKind::TooMany { max }))
+            }
+        }
     }
 }
 

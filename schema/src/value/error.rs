@@ -34,7 +34,7 @@ pub enum ValueErrorKind {
     UnknownField,
     /// No declaration of the expected type has this name.
     UnknownName {
-        /// The name as given.
+        /// The name as given; shortened, where it comes from JSON.
         name: String,
         /// The type, or `a function`, or `an object`.
         expected: String,
@@ -70,7 +70,12 @@ pub enum ValueErrorKind {
         /// The deepest level.
         max: u32,
     },
-    /// A type that this schema does not have.
+    /// A message of more values than are read.
+    TooMany {
+        /// How many are.
+        max: usize,
+    },
+    /// A type that this schema does not have, or a vector of elements that take no bytes.
     UnknownType {
         /// The type.
         ty: String,
@@ -135,6 +140,7 @@ impl fmt::Display for ValueError {
             }
             ValueErrorKind::Base64 { expected } => write!(f, "not the base64 form of {expected}"),
             ValueErrorKind::Depth { max } => write!(f, "nested deeper than {max}"),
+            ValueErrorKind::TooMany { max } => write!(f, "more than {max} values in a message"),
             ValueErrorKind::UnknownType { ty } => write!(f, "the schema has no type {ty}"),
             ValueErrorKind::Bytes(e) => e.fmt(f),
         }
@@ -154,6 +160,7 @@ impl core::error::Error for ValueError {
             | ValueErrorKind::OutOfRange { .. }
             | ValueErrorKind::Base64 { .. }
             | ValueErrorKind::Depth { .. }
+            | ValueErrorKind::TooMany { .. }
             | ValueErrorKind::UnknownType { .. } => None,
         }
     }

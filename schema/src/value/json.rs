@@ -19,6 +19,7 @@ use super::encode::deeper;
 use super::{Object, Value, ValueError, ValueErrorKind};
 use crate::model::{Kind, Type};
 use crate::schema::{Schema, Shape};
+use crate::text::quote;
 
 /// The member that names the constructor.
 const NAME: &str = "_";
@@ -156,7 +157,7 @@ impl Schema {
         let Some((d, row)) = self.row(row) else {
             return Err(unknown("", kind_name(Kind::Constructor)));
         };
-        let mut object = Object::with_capacity(d.name.clone(), members.len());
+        let mut object = Object::with_capacity(d.name.clone(), members.len().min(row.ops.len()));
         let mut used = usize::from(members.contains_key(NAME));
         for (op, field) in row.ops.iter().zip(&d.fields) {
             let Some(json) = members.get(&*field.name).filter(|_| !op.shape.is_derived()) else {
@@ -192,7 +193,7 @@ impl Schema {
                 key == NAME || all.any(|(op, f)| *f.name == *key && !op.shape.is_derived())
             };
             let extra = members.keys().find(|key| !known(key)).map_or("", |key| key);
-            return Err(ValueError::new(ValueErrorKind::UnknownField).in_field(extra));
+            return Err(ValueError::new(ValueErrorKind::UnknownField).in_field(&quote(extra)));
         }
         Ok(object)
     }
@@ -310,6 +311,6 @@ fn out_of_range(expected: &'static str, got: &str) -> ValueError {
 }
 
 fn unknown(name: &str, expected: &str) -> ValueError {
-    let (name, expected) = (name.to_string(), expected.to_string());
+    let (name, expected) = (quote(name), expected.to_string());
     ValueError::new(ValueErrorKind::UnknownName { name, expected })
 }

@@ -40,6 +40,13 @@ pub use error::{ValueError, ValueErrorKind};
 
 use crate::string::Str;
 
+/// Values in one message that are read, at most: fields, elements and objects.
+///
+/// A byte or two can be a value: 8 bytes of flags are an object of twenty fields, which takes a
+/// kilobyte here. So a message of some megabytes could take gigabytes. Telegram's largest answers have
+/// some ten thousands of values; as many as this take 64 MiB at most, or while they grow 128.
+pub const MAX_VALUES: usize = 1 << 19;
+
 /// A TL value of any type.
 ///
 /// Two doubles are equal if their bits are.

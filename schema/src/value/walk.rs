@@ -15,7 +15,8 @@ use crate::schema::{MAX_WORDS, Schema};
 use crate::steps::{ALWAYS, Code, Program, Step};
 
 impl Schema {
-    /// Checks that `bytes` are a value of the type `ty`, as decoding would, without building it.
+    /// Checks that `bytes` are a value of the type `ty`, as decoding would, without building it; so
+    /// there may be more than [`MAX_VALUES`](super::MAX_VALUES) in it.
     ///
     /// # Errors
     /// The schema has no such type; the bytes are not of it, or are more than that.
