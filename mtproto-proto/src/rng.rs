@@ -6,6 +6,7 @@
 //! Must not know: the operating system's entropy; drivers seed it.
 //! Spec: "Security Guidelines": nonces, exponents and padding come from a secure generator.
 
+use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::fmt;
 
@@ -17,10 +18,11 @@ use rand_core::{CryptoRng, SeedableRng, TryCryptoRng, TryRng};
 /// It is not `Clone`: two machines with one stream of randomness would share their nonces.
 /// Its state is zeroised on drop.
 pub struct Rng {
-    stream: ChaCha20Rng,
+    // On the heap, so that moving it leaves no copy behind: all that it gave follows from it.
+    stream: Box<ChaCha20Rng>,
     /// Bytes that tests want to come first, the last one at the beginning.
     #[cfg(feature = "testing")]
-    script: alloc::vec::Vec<u8>,
+    script: zeroize::Zeroizing<alloc::vec::Vec<u8>>,
     /// The same for whole numbers.
     #[cfg(feature = "testing")]
     numbers: alloc::vec::Vec<u64>,
@@ -40,9 +42,9 @@ impl Rng {
 
     fn new(stream: ChaCha20Rng) -> Self {
         Rng {
-            stream,
+            stream: Box::new(stream),
             #[cfg(feature = "testing")]
-            script: alloc::vec::Vec::new(),
+            script: zeroize::Zeroizing::default(),
             #[cfg(feature = "testing")]
             numbers: alloc::vec::Vec::new(),
         }
@@ -54,7 +56,7 @@ impl Rng {
     #[doc(hidden)]
     pub fn scripted(script: &[u8]) -> Self {
         let mut rng = Self::from_seed([0; 32]);
-        rng.script = script.iter().rev().copied().collect();
+        rng.script = zeroize::Zeroizing::new(script.iter().rev().copied().collect());
         rng
     }
 

@@ -26,8 +26,11 @@ pub struct AuthKey {
 impl AuthKey {
     /// A key from its 256 bytes, big endian and padded with zeros on the left.
     pub fn from_bytes(bytes: &[u8; 256]) -> Self {
+        // Copied where it stays: an array made on the stack and moved would leave a copy there.
+        let mut key = Box::new([0; 256]);
+        key.copy_from_slice(bytes);
         AuthKey {
-            bytes: Box::new(*bytes),
+            bytes: key,
             sha1: sha1(&[bytes]),
         }
     }

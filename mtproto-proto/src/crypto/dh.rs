@@ -7,6 +7,7 @@
 //! Must not know: who asks; the handshake, the 2FA password and secret chats share these rules.
 //! Spec: "Creating an Authorization Key", steps 5–7; "Security Guidelines", "Checking DH parameters".
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
@@ -247,8 +248,9 @@ impl PublicValue {
 }
 
 /// A secret exponent of 2048 bits; zeroised on drop, never printed.
+// On the heap, so that moving it leaves no copy behind.
 #[derive(Clone)]
-pub struct Exponent(U2048);
+pub struct Exponent(Box<U2048>);
 
 impl Exponent {
     /// A random exponent.
@@ -258,7 +260,7 @@ impl Exponent {
 
     /// An exponent from its bytes, big endian.
     pub fn from_bytes(bytes: &[u8; SIZE]) -> Self {
-        Exponent(U2048::from_be_slice(bytes))
+        Exponent(Box::new(U2048::from_be_slice(bytes)))
     }
 
     #[cfg(feature = "client")]

@@ -131,3 +131,28 @@ pub mod v1 {
         )
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_a_quick_ack_is_the_hash_s_beginning_with_its_highest_bit_set() {
+        let key = AuthKey::from_bytes(&core::array::from_fn(|n| n as u8));
+        let mut bits = [0; 2];
+        for n in 0..32_u8 {
+            let large = sha256(&[part::<32, 256>(key.as_bytes(), 96), &[n; 16]]);
+            let first = u32::from_le_bytes(*part(&large, 0));
+            let MsgKey { msg_key, quick_ack } = msg_key(&key, Direction::ToClient, &[n; 16]);
+            assert_eq!(quick_ack, first | 0x8000_0000);
+            assert_eq!(&msg_key, part(&large, 8));
+            bits[usize::from(first >= 0x8000_0000)] += 1;
+        }
+        assert!(bits[0] > 0 && bits[1] > 0, "{bits:?}");
+    }
+}

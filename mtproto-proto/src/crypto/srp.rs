@@ -19,6 +19,7 @@
 //!
 //! All is computed in constant time.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -94,7 +95,7 @@ impl Params {
         let inner = Zeroizing::new(sha256(&[salt1, password, salt1]));
         let inner = Zeroizing::new(sha256(&[salt2, &inner[..], salt2]));
         let slow = pbkdf2(&inner[..], salt1, ROUNDS);
-        PasswordHash(Zeroizing::new(sha256(&[salt2, &slow[..], salt2])))
+        PasswordHash(Box::new(Zeroizing::new(sha256(&[salt2, &slow[..], salt2]))))
     }
 
     /// What the server keeps of a password: `g^x`, padded on the left (`new_password_hash`).
@@ -169,8 +170,9 @@ impl Params {
 
 /// A password as a number: as good as the password for this account. Zeroised on drop, never
 /// printed.
+// On the heap, so that moving it leaves no copy behind.
 #[derive(Clone)]
-pub struct PasswordHash(Zeroizing<[u8; 32]>);
+pub struct PasswordHash(Box<Zeroizing<[u8; 32]>>);
 
 impl PasswordHash {
     /// Big endian.
@@ -190,12 +192,18 @@ impl fmt::Debug for PasswordHash {
 }
 
 /// What the client sends (`inputCheckPasswordSRP`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// Its public value, big endian, padded on the left.
     pub a: [u8; SIZE],
     /// The proof itself.
     pub m1: [u8; 32],
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof(..)")
+    }
 }
 
 /// The server's half: one attempt to prove one account's password.

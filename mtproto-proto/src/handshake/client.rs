@@ -34,16 +34,13 @@ use mtproto_schema::{Decode, Encode, Reader};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::plain::client_msg_id;
-use super::sealed::{first_salt, minimal, open, seal};
+use super::sealed::{MAX_NUMBER, first_salt, minimal, number, open, seal};
 use super::{
     Complete, Error, MAX_EXPIRES_IN, MAX_FINGERPRINTS_SHOWN, MAX_RETRIES, PlainMessage, Step,
 };
 use crate::crypto::dh::{Group, PrimeHash, PublicValue};
 use crate::crypto::{AuthKey, RsaPublicKey, ct_eq, factor, part, rsa, sha1, tmp_aes};
 use crate::{DcId, MsgId, Rng, Time};
-
-/// Bytes of the longest `pq`: it is a 64-bit number.
-const MAX_PQ: usize = 8;
 
 /// How a client makes a key.
 #[derive(Clone, Debug)]
@@ -218,9 +215,12 @@ impl WaitResPq {
             let offered = offered.into_iter().take(MAX_FINGERPRINTS_SHOWN).collect();
             return Err(Error::UnknownFingerprints { offered });
         };
-        let (p, q) = factor(number(&pq)?)?;
+        let (p, q) = factor(number(&pq).ok_or(Error::PqLength {
+            got: pq.len(),
+            max: MAX_NUMBER,
+        })?)?;
         let (p, q) = (minimal(&p.to_be_bytes()), minimal(&q.to_be_bytes()));
-        let new_nonce = Zeroizing::new(rng.array());
+        let new_nonce = Box::new(Zeroizing::new(rng.array()));
         let inner = inner_data(config, [&pq, &p, &q], nonce, server_nonce, &new_nonce);
         let question = functions::ReqDhParams {
             nonce,
@@ -238,19 +238,6 @@ impl WaitResPq {
             asked_at: now,
         })
     }
-}
-
-/// `pq` as a number.
-fn number(pq: &[u8]) -> Result<u64, Error> {
-    if pq.is_empty() || pq.len() > MAX_PQ {
-        return Err(Error::PqLength {
-            got: pq.len(),
-            max: MAX_PQ,
-        });
-    }
-    Ok(pq
-        .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 /// What only the server may read. `pq` is repeated as it was sent.
@@ -302,7 +289,8 @@ fn inner_data(
 struct WaitDhParams {
     nonce: [u8; 16],
     server_nonce: [u8; 16],
-    new_nonce: Zeroizing<[u8; 32]>,
+    /// On the heap, so that moving it leaves no copy behind.
+    new_nonce: Box<Zeroizing<[u8; 32]>>,
     /// When the server learned of a temporary key's life at the earliest.
     asked_at: Time,
 }

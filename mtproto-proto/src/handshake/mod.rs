@@ -67,7 +67,7 @@ pub enum Step<S> {
 }
 
 /// A finished handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Complete {
     /// The authorization key.
     pub key: AuthKey,
@@ -82,6 +82,19 @@ pub struct Complete {
     /// A prime that had to be tested and is good. Put it into the configuration of the next
     /// handshake and it will not be tested again.
     pub good_prime: Option<PrimeHash>,
+}
+
+/// Leaves the salt out, which betrays the beginning of `new_nonce` to who saw the handshake.
+impl fmt::Debug for Complete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Complete")
+            .field("key", &self.key)
+            .field("server_time", &self.server_time)
+            .field("at", &self.at)
+            .field("expires_at", &self.expires_at)
+            .field("good_prime", &self.good_prime)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a handshake cannot go on. All of it is forgotten; a new one begins at the first step.

@@ -18,8 +18,14 @@ use crate::crypto::{AesKeyIv, ct_eq, ige_decrypt, ige_encrypt, sha1};
 /// Bytes of the hash in front.
 const HASH: usize = 20;
 
+/// Bytes of a block.
+const BLOCK: usize = 16;
+
 /// The most padding that fills a block.
-const MAX_PADDING: usize = 15;
+const MAX_PADDING: usize = BLOCK - 1;
+
+/// Bytes of the longest number that is read: `pq` has 64 bits.
+pub(super) const MAX_NUMBER: usize = 8;
 
 /// Encrypts an object.
 pub(super) fn seal(object: &impl Encode, key: &AesKeyIv, rng: &mut Rng) -> Vec<u8> {
@@ -30,7 +36,7 @@ pub(super) fn seal(object: &impl Encode, key: &AesKeyIv, rng: &mut Rng) -> Vec<u
         *hash = sha1(&[object]);
     }
     let mut padding = rng.array::<MAX_PADDING>().into_iter();
-    while !out.len().is_multiple_of(16) {
+    while !out.len().is_multiple_of(BLOCK) {
         out.extend(padding.next());
     }
     // Whole blocks, by the line above.
@@ -52,7 +58,7 @@ pub(super) fn open<T: Decode>(encrypted: &[u8], key: &AesKeyIv) -> Result<T, Err
     let object = T::decode(&mut r)?;
     r.check()?;
     let got = r.remaining();
-    if got > MAX_PADDING {
+    if got >= BLOCK {
         return Err(Error::Padding {
             got,
             max: MAX_PADDING,
@@ -69,6 +75,15 @@ pub(super) fn open<T: Decode>(encrypted: &[u8], key: &AesKeyIv) -> Result<T, Err
 pub(super) fn minimal(bytes: &[u8]) -> Bytes {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     Bytes::copy_from_slice(bytes.get(zeros..).unwrap_or_default())
+}
+
+/// The inverse of [`minimal`] for numbers of at most 64 bits, padded or not; `None` if there is
+/// nothing or too much.
+pub(super) fn number(bytes: &[u8]) -> Option<u64> {
+    let mut wide = [0; MAX_NUMBER];
+    let start = MAX_NUMBER.checked_sub(bytes.len())?;
+    wide.get_mut(start..)?.copy_from_slice(bytes);
+    (!bytes.is_empty()).then_some(u64::from_be_bytes(wide))
 }
 
 /// The first salt: the beginnings of both nonces, xored.

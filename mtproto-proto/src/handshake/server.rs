@@ -32,7 +32,7 @@ use mtproto_schema::mtproto::{functions, types};
 use mtproto_schema::{Constructor, Decode, Encode, Function, Reader};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::sealed::{first_salt, minimal, open, seal};
+use super::sealed::{first_salt, minimal, number, open, seal};
 use super::{Complete, Error, MAX_EXPIRES_IN, MAX_RETRIES, PlainMessage};
 use crate::crypto::dh::{Exponent, Group};
 use crate::crypto::factor::is_prime;
@@ -68,6 +68,19 @@ pub struct Reply {
     pub complete: Option<Box<Complete>>,
 }
 
+/// What a message of a client makes the server compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cost {
+    /// Next to nothing: it is refused or was answered before.
+    Little,
+    /// Two small primes: tens of microseconds.
+    Primes,
+    /// The private RSA operation and a power of 2048 bits, and once more such a power for the
+    /// question that follows: several milliseconds.
+    Exchange,
+}
+
 /// A handshake that waits for the client.
 pub struct ServerHandshake {
     deadline: Time,
@@ -97,6 +110,34 @@ impl ServerHandshake {
     /// lets clients go on over another stream: it looks a message's [`nonce_of`] up here.
     pub fn nonce(&self) -> Option<[u8; 16]> {
         self.last.as_ref().map(|last| last.nonce)
+    }
+
+    /// What it would cost to answer this message: a server that many ask decides first whether it
+    /// has so much.
+    pub fn cost(&self, packet: &[u8]) -> Cost {
+        let Ok(message) = PlainMessage::read(packet) else {
+            return Cost::Little;
+        };
+        let mut r = Reader::new(&message.body);
+        let constructor = r.peek_u32().unwrap_or_default();
+        let costly = match (constructor, &self.state) {
+            (functions::ReqPqMulti::ID | functions::ReqPq::ID, _) => Cost::Primes,
+            (functions::ReqDhParams::ID, State::ReqDhParams(opening)) => {
+                match question(&mut r) {
+                    Ok(question) if opening.check(&question).is_ok() => Cost::Exchange,
+                    // It is refused before anything is computed.
+                    Ok(_) | Err(_) => Cost::Little,
+                }
+            }
+            _ => Cost::Little,
+        };
+        // A repetition is looked up.
+        let repeated = costly != Cost::Little
+            && self
+                .last
+                .as_ref()
+                .is_some_and(|last| last.question == sha256(&[&message.body]));
+        if repeated { Cost::Little } else { costly }
     }
 
     /// Answers a client's message with a packet whose identifier is `msg_id`.
@@ -325,6 +366,12 @@ impl Opening {
         }
     }
 
+    /// Whether a second question, as far as it is readable, belongs to this.
+    fn check(&self, question: &functions::ReqDhParams) -> Result<(), Error> {
+        self.check_nonces(&question.nonce, &question.server_nonce)?;
+        self.check_factors(&question.p, &question.q)
+    }
+
     fn handle(
         self,
         config: &Config,
@@ -332,8 +379,7 @@ impl Opening {
         question: functions::ReqDhParams,
         rng: &mut Rng,
     ) -> Result<(WaitSetClientDh, Bytes), Error> {
-        self.check_nonces(&question.nonce, &question.server_nonce)?;
-        self.check_factors(&question.p, &question.q)?;
+        self.check(&question)?;
         let got = question.public_key_fingerprint;
         let key = config.keys.iter().find(|key| key.fingerprint() == got);
         let key = key.ok_or(Error::ForeignFingerprint { got })?;
@@ -391,15 +437,6 @@ fn random_prime(rng: &mut Rng) -> u64 {
     }
 }
 
-/// A number of at most 64 bits, written big endian.
-fn number(bytes: &[u8]) -> Option<u64> {
-    (!bytes.is_empty() && bytes.len() <= 8).then(|| {
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte))
-    })
-}
-
 /// Whether a client means our data centre: media connections have a minus sign, test servers
 /// 10,000 more.
 fn same_dc(got: i32, want: DcId) -> bool {
@@ -419,7 +456,8 @@ struct Inner {
     q: Bytes,
     nonce: [u8; 16],
     server_nonce: [u8; 16],
-    new_nonce: Zeroizing<[u8; 32]>,
+    /// On the heap, so that moving it leaves no copy behind.
+    new_nonce: Box<Zeroizing<[u8; 32]>>,
     dc: Option<i32>,
     expires_in: Option<i32>,
 }
@@ -441,7 +479,7 @@ impl From<PQInnerData> for Inner {
         macro_rules! inner {
             ($data:ident, $dc:expr, $expires_in:expr) => {{
                 let mut data = $data;
-                let new_nonce = Zeroizing::new(data.new_nonce);
+                let new_nonce = Box::new(Zeroizing::new(data.new_nonce));
                 data.new_nonce.zeroize();
                 Inner {
                     dc: $dc(&data),
@@ -476,7 +514,7 @@ impl From<PQInnerData> for Inner {
 
 struct WaitSetClientDh {
     opening: Opening,
-    new_nonce: Zeroizing<[u8; 32]>,
+    new_nonce: Box<Zeroizing<[u8; 32]>>,
     a: Exponent,
     expires_at: Option<i32>,
     /// What the client must repeat: 0, or the hash of the key that was refused.
