@@ -1,9 +1,11 @@
-//! One stream's codec: framing, obfuscation and both directions together.
+//! One stream's codec: framing, obfuscation, fake TLS and both directions together.
 //!
 //! Does: [`Codec`], which delegates to the framings and counts nothing itself.
 //! In: the stream's bytes; packets to write. Out: frames; the stream's bytes.
 //! Must not know: what is in a packet.
 //! Spec: "MTProto transports".
+
+mod hello;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,14 +13,15 @@ use core::fmt;
 
 use bytes::{Buf, BytesMut};
 
-use super::detect::{Found, detect};
+use super::detect::{Found, detect, inside};
+use super::fake_tls::FakeTls;
 use super::full::Counters;
 use super::inbox::Inbox;
 use super::intermediate::Padding;
-use super::obfuscated::{self, Streams};
+use super::obfuscated::{self, Accepted, Streams};
 use super::{
     Error, Frame, Framing, Head, MAX_CLIENT_FRAME, MAX_SERVER_FRAME, MIN_PACKET, Obfuscation,
-    QUICK_ACK, QUICK_ACK_BIT, Role, ServerTransport, abridged, intermediate,
+    ProxySecret, QUICK_ACK, QUICK_ACK_BIT, Role, ServerTransport, abridged, intermediate,
 };
 use crate::{DcId, Rng};
 
@@ -32,6 +35,8 @@ const HEADER_DRAWS: usize = 16;
 pub struct Codec {
     role: Role,
     state: State,
+    /// What the stream travels inside of, if it does.
+    tls: Option<Box<FakeTls>>,
     inbox: Inbox,
     /// The largest incoming frame.
     max_frame: u32,
@@ -77,7 +82,8 @@ impl Opening {
 }
 
 impl Codec {
-    /// A client's codec for a new stream.
+    /// A client's codec for a new stream. With a fake TLS secret it begins with
+    /// [`write_hello`](Codec::write_hello).
     ///
     /// # Errors
     /// [`Error::FullObfuscated`] for obfuscation of [`Framing::Full`]; [`Error::ForbiddenHeader`]
@@ -90,6 +96,11 @@ impl Codec {
         let Some(obfuscation) = obfuscation else {
             return Ok(Codec::client_bare(framing));
         };
+        let secret = obfuscation.secret.as_ref();
+        let framing = match (framing, secret.and_then(ProxySecret::framing)) {
+            (Framing::Full, _) | (_, None) => framing,
+            (_, Some(only)) => only,
+        };
         let mut begun = Err(Error::ForbiddenHeader);
         for _ in 0..HEADER_DRAWS {
             begun = obfuscated::begin(rng.array(), framing, &obfuscation);
@@ -98,7 +109,7 @@ impl Codec {
             }
         }
         let begun = begun?;
-        Ok(Codec::speaking(
+        let mut codec = Codec::speaking(
             Role::Client,
             MAX_CLIENT_FRAME,
             Speaking {
@@ -106,7 +117,13 @@ impl Codec {
                 opening: Opening::Header(begun.header),
                 ..Speaking::new(framing)
             },
-        ))
+        );
+        if let Some(secret) = obfuscation.secret
+            && secret.domain().is_some()
+        {
+            codec.tls = Some(Box::new(FakeTls::client(secret)));
+        }
+        Ok(codec)
     }
 
     fn client_bare(framing: Framing) -> Self {
@@ -126,10 +143,13 @@ impl Codec {
         )
     }
 
-    /// A server's codec for a new stream; it learns the framing from the first bytes.
+    /// A server's codec for a new stream; it learns the framing from the first bytes. With fake TLS
+    /// secrets, call [`answer_hello`](Codec::answer_hello) when [`next_frame`](Codec::next_frame)
+    /// has nothing.
     pub fn server(config: ServerTransport) -> Self {
         Codec {
             role: Role::Server,
+            tls: None,
             inbox: Inbox::default(),
             max_frame: bound(config.max_frame),
             state: State::Detecting(config),
@@ -140,6 +160,7 @@ impl Codec {
         Codec {
             role,
             state: State::Speaking(Box::new(speaking)),
+            tls: None,
             inbox: Inbox::default(),
             max_frame: bound(max_frame),
         }
@@ -172,9 +193,21 @@ impl Codec {
 
     /// Bytes of memory that hold what was fed and not taken, or are kept free for the rest of a
     /// frame: after [`next_frame`](Codec::next_frame) had nothing, at most four times what has
-    /// arrived of the frame or 64 KiB, and no more than the frame.
+    /// arrived of the frame or 4 KiB, and no more than the frame.
     pub fn buffered(&self) -> usize {
-        self.inbox.held()
+        let answer = self.tls.as_ref().map_or(0, |tls| tls.held());
+        self.inbox.held().saturating_add(answer)
+    }
+
+    /// Whether packets can be written: a client's unless a TLS hello has to be answered first, a
+    /// server's once it knows the framing.
+    pub fn can_write(&self) -> bool {
+        self.known().is_some() && self.tls.as_ref().is_none_or(|tls| tls.is_open())
+    }
+
+    /// Forgets what was fed and not taken: nothing more is wanted of this stream.
+    pub(crate) fn forget_input(&mut self) {
+        self.inbox.clear();
     }
 
     fn known(&self) -> Option<&Speaking> {
@@ -186,13 +219,12 @@ impl Codec {
 
     /// Takes bytes of the stream, in any slicing; the only copy that is made of them.
     pub fn feed(&mut self, bytes: &[u8]) {
-        match &mut self.state {
-            State::Detecting(_) => self.inbox.push(bytes, |_| ()),
-            State::Speaking(speaking) => match &mut speaking.obfuscation {
-                Some(streams) => self.inbox.push(bytes, |new| streams.incoming.apply(new)),
-                None => self.inbox.push(bytes, |_| ()),
-            },
-            State::Failed(_) => {}
+        let Codec {
+            state, tls, inbox, ..
+        } = self;
+        match tls {
+            None => push(state, inbox, bytes),
+            Some(tls) => tls.feed(bytes, |inside| push(state, inbox, inside)),
         }
     }
 
@@ -203,11 +235,36 @@ impl Codec {
     /// what is fed, and repeats the error.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
         let result = self.try_next_frame();
-        if let Err(error) = &result {
-            self.inbox.clear();
-            self.state = State::Failed(error.clone());
+        match &result {
+            Ok(Some(_)) => {}
+            Ok(None) => self.inbox.settle(),
+            Err(error) => self.fail(error.clone()),
         }
         result
+    }
+
+    fn fail(&mut self, error: Error) {
+        let refused = match &self.state {
+            // Inside of TLS something was written already.
+            State::Detecting(config) => {
+                config.fallback && self.tls.as_ref().is_none_or(|tls| tls.key().is_none())
+            }
+            State::Failed(_) => true,
+            State::Speaking(_) => false,
+        };
+        if !refused {
+            self.inbox.clear();
+        }
+        self.tls = None;
+        self.state = State::Failed(error);
+    }
+
+    /// There is no frame: more has to come, or cannot.
+    fn nothing(&self) -> Result<Option<Frame>, Error> {
+        match self.tls.as_ref().and_then(|tls| tls.error()) {
+            Some(error) => Err(error.clone()),
+            None => Ok(None),
+        }
     }
 
     fn try_next_frame(&mut self) -> Result<Option<Frame>, Error> {
@@ -215,18 +272,36 @@ impl Codec {
             let speaking = match &mut self.state {
                 State::Speaking(speaking) => speaking,
                 State::Failed(error) => return Err(error.clone()),
-                State::Detecting(config) => match begin(&mut self.inbox, config)? {
-                    Some(speaking) => {
-                        self.state = State::Speaking(Box::new(speaking));
-                        continue;
+                State::Detecting(config) => {
+                    let found = match &self.tls {
+                        None => detect(self.inbox.peek(), config)?,
+                        Some(tls) => match tls.key() {
+                            Some(key) => inside(self.inbox.peek(), key)?,
+                            None => Found::Undecided,
+                        },
+                    };
+                    match found {
+                        Found::Undecided => return self.nothing(),
+                        Found::Hello(hello) => {
+                            self.tls = Some(Box::new(FakeTls::server(hello)));
+                            return Ok(None);
+                        }
+                        Found::Bare(framing, tag) => {
+                            self.inbox.skip(tag);
+                            self.state = State::Speaking(Box::new(Speaking::new(framing)));
+                        }
+                        Found::Obfuscated(accepted) => {
+                            let speaking = Speaking::accepted(*accepted, &mut self.inbox);
+                            self.state = State::Speaking(Box::new(speaking));
+                        }
                     }
-                    None => return Ok(None),
-                },
+                    continue;
+                }
             };
             match speaking.take(&mut self.inbox, self.role, self.max_frame)? {
                 Taken::Frame(frame) => return Ok(Some(frame)),
                 Taken::Nop => {}
-                Taken::Partial => return Ok(None),
+                Taken::Partial => return self.nothing(),
             }
         }
     }
@@ -249,13 +324,15 @@ impl Codec {
         quick_ack: bool,
         fill: impl FnOnce(&mut Vec<u8>, &mut Rng),
     ) -> Result<(), Error> {
-        let role = self.role;
+        let (role, start) = (self.role, out.len());
         let speaking = self.writer()?;
         let padding = match speaking.framing {
             Framing::PaddedIntermediate => Some(Padding::packet(role, rng)),
             Framing::Abridged | Framing::Intermediate | Framing::Full => None,
         };
-        speaking.write(role, out, len, padding, quick_ack, |out| fill(out, rng))
+        speaking.write(role, out, len, padding, quick_ack, |out| fill(out, rng))?;
+        self.wrap(out, start);
+        Ok(())
     }
 
     /// Appends the quick ack of the packet whose token this is; the token's top bit is set.
@@ -281,10 +358,12 @@ impl Codec {
             Framing::PaddedIntermediate => {
                 let padding = Some(Padding::control(rng));
                 let token = (token | QUICK_ACK_BIT).to_le_bytes();
-                return speaking.write(role, out, 8, padding, false, |out| {
+                speaking.write(role, out, 8, padding, false, |out| {
                     out.extend([0xff; 4]);
                     out.extend(token);
-                });
+                })?;
+                self.wrap(out, start);
+                return Ok(());
             }
             Framing::Full => return Err(Error::NoQuickAck),
         }
@@ -302,7 +381,7 @@ impl Codec {
         out: &mut Vec<u8>,
         code: i32,
     ) -> Result<(), Error> {
-        let role = self.role;
+        let (role, start) = (self.role, out.len());
         let speaking = self.writer()?;
         let padding = match speaking.framing {
             Framing::PaddedIntermediate => Some(Padding::control(rng)),
@@ -310,10 +389,24 @@ impl Codec {
         };
         speaking.write(role, out, 4, padding, false, |out| {
             out.extend(code.to_le_bytes());
-        })
+        })?;
+        self.wrap(out, start);
+        Ok(())
+    }
+
+    fn wrap(&mut self, out: &mut Vec<u8>, start: usize) {
+        if let Some(tls) = &mut self.tls {
+            tls.wrap(out, start);
+        }
     }
 
     fn writer(&mut self) -> Result<&mut Speaking, Error> {
+        if let Some(tls) = &self.tls
+            && self.role == Role::Client
+            && !tls.is_open()
+        {
+            return Err(tls.error().cloned().unwrap_or(Error::HelloUnanswered));
+        }
         match &mut self.state {
             State::Speaking(speaking) => Ok(speaking),
             State::Detecting(_) => Err(Error::FramingUnknown),
@@ -338,25 +431,16 @@ impl fmt::Debug for Codec {
     }
 }
 
-/// Reads a client's first bytes at a server; `None` until there are enough.
-fn begin(inbox: &mut Inbox, config: &ServerTransport) -> Result<Option<Speaking>, Error> {
-    Ok(match detect(inbox.peek(), config)? {
-        Found::Undecided => None,
-        Found::Bare(framing, tag) => {
-            inbox.skip(tag);
-            Some(Speaking::new(framing))
-        }
-        Found::Obfuscated(accepted) => {
-            let mut streams = accepted.streams;
-            inbox.skip(obfuscated::HEADER);
-            streams.incoming.apply(inbox.peek_mut());
-            Some(Speaking {
-                obfuscation: Some(Box::new(streams)),
-                accepted: Some((accepted.dc, accepted.nonce)),
-                ..Speaking::new(accepted.framing)
-            })
-        }
-    })
+/// Keeps bytes of the stream, de-obfuscated if they can be.
+fn push(state: &mut State, inbox: &mut Inbox, bytes: &[u8]) {
+    match state {
+        State::Detecting(_) => inbox.push(bytes, |_| ()),
+        State::Speaking(speaking) => match &mut speaking.obfuscation {
+            Some(streams) => inbox.push(bytes, |new| streams.incoming.apply(new)),
+            None => inbox.push(bytes, |_| ()),
+        },
+        State::Failed(_) => {}
+    }
 }
 
 /// What [`Speaking::take`] found.
@@ -375,6 +459,18 @@ impl Speaking {
             obfuscation: None,
             opening: Opening::Nothing,
             accepted: None,
+        }
+    }
+
+    /// After a client's header, which is the first in the inbox.
+    fn accepted(accepted: Accepted, inbox: &mut Inbox) -> Self {
+        let mut streams = accepted.streams;
+        inbox.skip(obfuscated::HEADER);
+        streams.incoming.apply(inbox.peek_mut());
+        Speaking {
+            obfuscation: Some(Box::new(streams)),
+            accepted: Some((accepted.dc, accepted.nonce)),
+            ..Speaking::new(accepted.framing)
         }
     }
 

@@ -10,16 +10,18 @@
 //! byte  0      ef                                abridged
 //! bytes 0..4   eeeeeeee, dddddddd                intermediate, padded
 //!              "POST", "HEAD", "OPTI"; "GET "    HTTP; WebSocket
-//! bytes 0..7   16 03 01 .. .. 01 00              TLS
+//! bytes 0..7   16 03 01 .. .. 01 00              TLS: fake, if it was made with a secret
 //! bytes 4..8   0                                 full
 //! bytes 0..64                                    obfuscated, or nothing that we know
 //! ```
-//! The rules apply in this order, each as soon as its bytes are there; at most 64 bytes wait.
+//! The rules apply in this order, each as soon as its bytes are there; at most 64 bytes wait, and of
+//! a TLS hello [`MAX_CLIENT_HELLO`](super::MAX_CLIENT_HELLO) where one may be fake.
 
 use alloc::boxed::Box;
 
+use super::fake_tls::{self, Checked, Hello};
 use super::obfuscated::{self, Accepted};
-use super::{Error, Framing, ServerTransport, abridged, intermediate};
+use super::{Error, Framing, ProxySecret, ServerTransport, abridged, intermediate};
 
 /// What a stream begins with.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) enum Found {
     Bare(Framing, usize),
     /// An obfuscation header of [`obfuscated::HEADER`] bytes.
     Obfuscated(Box<Accepted>),
+    /// A TLS hello that was made with one of our secrets.
+    Hello(Box<Hello>),
 }
 
 /// Looks at the bytes of a stream from its beginning.
@@ -54,12 +58,12 @@ pub(super) fn detect(bytes: &[u8], config: &ServerTransport) -> Result<Found, Er
         b"POST" | b"HEAD" | b"OPTI" => return Err(Error::Http),
         b"GET " => return Err(Error::WebSocket),
         // A ClientHello of 512 to 767 bytes: no obfuscation header begins so.
-        [0x16, 0x03, 0x01, 0x02] => return Err(Error::Tls),
+        [0x16, 0x03, 0x01, 0x02] => return hello(bytes, config),
         _ => {}
     }
     // One of any other length; an obfuscation header looks like this once in 2^40.
     if let [0x16, 0x03, 0x01, _, _, 0x01, 0x00, ..] = bytes {
-        return Err(Error::Tls);
+        return hello(bytes, config);
     }
     match bytes.get(4..8) {
         None => return Ok(Found::Undecided),
@@ -70,10 +74,38 @@ pub(super) fn detect(bytes: &[u8], config: &ServerTransport) -> Result<Found, Er
         return Ok(Found::Undecided);
     };
     let without = config.open.then_some(None);
+    let usable = config.secrets.iter().filter(|one| one.domain().is_none());
     without
         .into_iter()
-        .chain(config.secrets.iter().map(Some))
-        .find_map(|secret| obfuscated::accept(header, secret))
+        .chain(usable.map(Some))
+        .find_map(|secret| {
+            let accepted = obfuscated::accept(header, secret.map(ProxySecret::key))?;
+            let allowed = secret.is_none_or(|secret| secret.allows(accepted.framing));
+            allowed.then_some(accepted)
+        })
+        .map(|accepted| Found::Obfuscated(Box::new(accepted)))
+        .ok_or(Error::UnknownFraming)
+}
+
+/// Looks at the bytes of a stream that begins as TLS.
+fn hello(bytes: &[u8], config: &ServerTransport) -> Result<Found, Error> {
+    if config.secrets.iter().all(|one| one.domain().is_none()) {
+        return Err(Error::Tls);
+    }
+    match fake_tls::check(bytes, &config.secrets) {
+        Checked::Partial => Ok(Found::Undecided),
+        Checked::Ours(hello) => Ok(Found::Hello(hello)),
+        Checked::Foreign => Err(Error::Tls),
+    }
+}
+
+/// Looks at the bytes inside of fake TLS from their beginning.
+pub(super) fn inside(bytes: &[u8], key: &[u8; 16]) -> Result<Found, Error> {
+    let Some(header) = bytes.first_chunk() else {
+        return Ok(Found::Undecided);
+    };
+    obfuscated::accept(header, Some(key))
+        .filter(|accepted| accepted.framing == Framing::PaddedIntermediate)
         .map(|accepted| Found::Obfuscated(Box::new(accepted)))
         .ok_or(Error::UnknownFraming)
 }

@@ -47,11 +47,24 @@ pub enum Error {
     Http,
     /// The stream begins as an HTTP `GET`, as a WebSocket does.
     WebSocket,
-    /// The stream begins as a TLS handshake.
+    /// The stream begins as a TLS handshake, and not as one that was made with a secret of ours,
+    /// about now, for the first time.
     Tls,
     /// The stream begins with none of the framings that are accepted, or is obfuscated with an
     /// unknown secret.
     UnknownFraming,
+    /// A client with a fake TLS secret: what came is no answer to its hello, or was made with
+    /// another secret. Perhaps this is the web server that the proxy looks like.
+    TlsAnswer,
+    /// A client with a fake TLS secret was asked to write before its hello was answered.
+    HelloUnanswered,
+    /// Fake TLS: a record that has no place in the stream.
+    TlsRecord {
+        /// Its kind, 23 for data.
+        kind: u8,
+        /// The bytes that it announces, from 1 to 16,640 where it holds data.
+        len: u16,
+    },
     /// Full framing cannot be obfuscated.
     FullObfuscated,
     /// Obfuscation headers were drawn time and again, and each began as another protocol does.
@@ -103,6 +116,13 @@ impl fmt::Display for Error {
             Error::WebSocket => f.write_str("stream begins as a websocket"),
             Error::Tls => f.write_str("stream begins as tls"),
             Error::UnknownFraming => f.write_str("stream begins as no accepted framing"),
+            Error::TlsAnswer => {
+                f.write_str("the answer to the tls hello was not made with the proxy's secret")
+            }
+            Error::HelloUnanswered => f.write_str("the tls hello was not answered yet"),
+            Error::TlsRecord { kind, len } => {
+                write!(f, "tls record of kind {kind} with {len} bytes")
+            }
             Error::FullObfuscated => f.write_str("full framing cannot be obfuscated"),
             Error::ForbiddenHeader => f.write_str("obfuscation headers begin as other protocols"),
             Error::FramingUnknown => f.write_str("client has not shown its framing yet"),

@@ -11,8 +11,9 @@ use core::mem;
 use bytes::{Buf, BytesMut};
 
 /// A frame that is announced but not there yet gets this many bytes at once, and four times what
-/// has arrived later: a peer that announces much and sends little holds little.
-const CHUNK: usize = 1 << 16;
+/// has arrived later: a peer that announces much and sends little holds little. A page, for a server
+/// has ten thousand streams and most of them are strangers'.
+const CHUNK: usize = 1 << 12;
 const GROWTH: usize = 4;
 
 /// The stream from its first byte that no frame has taken.
@@ -23,6 +24,8 @@ const GROWTH: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     front: BytesMut,
+    /// Frames were taken out of the memory of `front`.
+    shared: bool,
     /// The length of the awaited frame; 0 when its head is not known.
     awaited: usize,
     back: BytesMut,
@@ -57,9 +60,11 @@ impl Inbox {
 
     /// Drops `n` bytes, which must be there.
     pub(super) fn skip(&mut self, n: usize) {
-        self.front.advance(n.min(self.front.len()));
+        let n = n.min(self.front.len());
+        self.front.advance(n);
+        self.shared = true;
         if self.front.is_empty() {
-            self.front = mem::take(&mut self.back);
+            self.next_chunk();
         }
     }
 
@@ -71,10 +76,34 @@ impl Inbox {
         }
         self.awaited = 0;
         if self.front.len() > n {
+            self.shared = true;
             return Some(self.front.split_to(n));
         }
         // Nothing follows in this chunk, so it leaves with its last frame.
-        Some(mem::replace(&mut self.front, mem::take(&mut self.back)))
+        Some(self.next_chunk())
+    }
+
+    /// Goes on in `back`; what is left of `front`.
+    fn next_chunk(&mut self) -> BytesMut {
+        self.shared = false;
+        mem::replace(&mut self.front, mem::take(&mut self.back))
+    }
+
+    /// More has to come before there is a next frame: what is there of it does not keep the memory
+    /// of those before.
+    pub(super) fn settle(&mut self) {
+        if self.shared {
+            self.own(self.front.len());
+        }
+    }
+
+    /// Takes everything.
+    pub(super) fn take_all(&mut self) -> BytesMut {
+        let Inbox {
+            mut front, back, ..
+        } = mem::take(self);
+        front.unsplit(back);
+        front
     }
 
     /// Bytes of memory that nobody else can use.
@@ -90,13 +119,21 @@ impl Inbox {
 
     /// Makes room in `front` for the first `n` bytes of the awaited frame.
     fn make_room(&mut self, n: usize) {
-        if self.front.capacity() >= n {
-            return;
+        if self.front.capacity() < n {
+            self.own(n);
         }
-        let room = n.saturating_mul(GROWTH).max(CHUNK).min(self.awaited);
+    }
+
+    /// Gives `front`, which is to hold `n` bytes soon, memory of its own.
+    fn own(&mut self, n: usize) {
+        let room = match self.awaited {
+            0 => n,
+            awaited => n.saturating_mul(GROWTH).max(CHUNK).min(awaited),
+        };
         let mut own = BytesMut::with_capacity(room);
         own.extend_from_slice(&self.front);
         self.front = own;
+        self.shared = false;
     }
 }
 
@@ -193,6 +230,24 @@ mod tests {
             push(&mut inbox, &vec![1; len]);
             inbox.skip(len);
             assert_eq!(inbox.held(), 0);
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_frame_does_not_keep_the_memory_of_those_before() {
+        for (awaited, held) in [(false, 3), (true, CHUNK), (true, 100)] {
+            let mut inbox = Inbox::default();
+            push(&mut inbox, &vec![1; CHUNK * 16 + 3]);
+            for _ in 0..16 {
+                assert!(inbox.take(CHUNK).is_some());
+            }
+            if awaited {
+                assert_eq!(inbox.take(held), None);
+            }
+            inbox.settle();
+            assert_eq!((inbox.peek(), inbox.held()), (&[1; 3][..], held));
+            push(&mut inbox, &vec![2; held.max(4) - 3]);
+            assert_eq!(inbox.take(held.max(4)).unwrap()[..4], [1, 1, 1, 2]);
         }
     }
 

@@ -1,16 +1,19 @@
 //! Transports: the bytes of one stream ⇄ packets.
 //!
-//! Does: four framings, the obfuscation around three of them, the detection of both by a server;
-//! quick acks and transport errors in every framing. A framing is one file, both directions.
+//! Does: four framings, the obfuscation around three of them, the fake TLS around that, the
+//! detection of all by a server; quick acks and transport errors in every framing. A framing is one
+//! file, both directions.
 //! In: the stream's bytes in any slicing; packets to send. Out: [`Frame`]s; bytes to write.
-//! Must not know: keys, messages, time, sockets. It looks into a packet at one place only, where
+//! Must not know: keys, messages, sockets; of the time only what a TLS hello says. It looks into a packet at one place only, where
 //! the padded framing cannot find the packet's end otherwise.
-//! Spec: "MTProto transports", "Transport obfuscation", "Quick ack", "Transport errors".
+//! Spec: "MTProto transports", "Transport obfuscation", "Quick ack", "Transport errors"; fake TLS is
+//! MTProxy's.
 //!
 //! ```text
-//! feed ─► Inbox ─► (detect) ─► head of frame ─► Frame::{Packet, QuickAck, Status}
-//!           └ de-obfuscated in place, once, as it arrives
+//! feed ─► (out of TLS records) ─► Inbox ─► (detect) ─► head of frame ─► Frame::{Packet, QuickAck, Status}
+//!                                   └ de-obfuscated in place, once, as it arrives
 //! write_packet ─► [tag or 64-byte header, once] header · packet · trailer ─► obfuscated in place
+//!                                                                     ─► (into TLS records)
 //! ```
 //!
 //! ```
@@ -38,10 +41,12 @@ mod abridged;
 mod codec;
 mod detect;
 mod error;
+mod fake_tls;
 mod full;
 mod inbox;
 mod intermediate;
 mod obfuscated;
+mod secret;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -52,6 +57,8 @@ use crate::DcId;
 
 pub use codec::Codec;
 pub use error::Error;
+pub use fake_tls::{HELLO_WINDOW_SECS, MAX_CLIENT_HELLO, MAX_SEEN_HELLOS, SeenHellos};
+pub use secret::{MAX_DOMAIN, ProxySecret, SecretError};
 
 /// The largest frame that a client takes, in bytes of payload and padding: what official clients
 /// bear, 4 MiB and 1 KiB.
@@ -106,41 +113,37 @@ pub enum Frame {
 }
 
 /// How a client obfuscates its stream.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obfuscation {
-    /// The secret that is shared with a proxy; without it the stream only looks random.
-    pub secret: Option<[u8; 16]>,
+    /// The secret that is shared with a proxy; without it the stream only looks random. It may ask
+    /// for a framing ([`ProxySecret::framing`]), which is spoken then whatever is configured.
+    pub secret: Option<ProxySecret>,
     /// The data centre that a proxy is to connect to; random bytes stand in its place otherwise.
     pub dc: Option<DcId>,
-}
-
-/// Does not show the secret.
-impl fmt::Debug for Obfuscation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Obfuscation")
-            .field("secret", &self.secret.map(|_| Redacted))
-            .field("dc", &self.dc)
-            .finish()
-    }
 }
 
 /// What a server accepts as the beginning of a stream.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerTransport {
-    /// Secrets of which a client must have obfuscated its stream with one; tried in this order.
-    pub secrets: Vec<[u8; 16]>,
+    /// Secrets of which a client must have obfuscated its stream with one, in a framing that the
+    /// secret allows and, if it has a domain, inside of fake TLS; tried in this order.
+    pub secrets: Vec<ProxySecret>,
     /// Accept also who knows no secret: bare framings, and obfuscation without a secret.
     pub open: bool,
+    /// Keep what came of a stream that is refused before anything was written to it, for
+    /// [`Codec::refused`].
+    pub fallback: bool,
     /// The largest frame, in bytes of payload and padding.
     pub max_frame: usize,
 }
 
-/// Everyone is let in, no secrets, frames up to [`MAX_SERVER_FRAME`].
+/// Everyone is let in, no secrets, no fallback, frames up to [`MAX_SERVER_FRAME`].
 impl Default for ServerTransport {
     fn default() -> Self {
         ServerTransport {
             secrets: Vec::new(),
             open: true,
+            fallback: false,
             max_frame: MAX_SERVER_FRAME,
         }
     }
@@ -152,16 +155,9 @@ impl fmt::Debug for ServerTransport {
         f.debug_struct("ServerTransport")
             .field("secrets", &self.secrets.len())
             .field("open", &self.open)
+            .field("fallback", &self.fallback)
             .field("max_frame", &self.max_frame)
             .finish()
-    }
-}
-
-struct Redacted;
-
-impl fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("..")
     }
 }
 

@@ -17,7 +17,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use super::{Error, Framing, Obfuscation, abridged, intermediate};
+use super::{Error, Framing, Obfuscation, ProxySecret, abridged, intermediate};
 use crate::DcId;
 use crate::crypto::{Ctr, sha256};
 
@@ -80,7 +80,8 @@ pub(super) fn begin(
     if let Some(dc) = obfuscation.dc {
         [*d0, *d1] = dc.0.to_le_bytes();
     }
-    let (to_server, to_client) = key_streams(&random, obfuscation.secret.as_ref());
+    let secret = obfuscation.secret.as_ref().map(ProxySecret::key);
+    let (to_server, to_client) = key_streams(&random, secret);
     let mut streams = Streams {
         incoming: to_client,
         outgoing: to_server,
