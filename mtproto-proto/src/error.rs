@@ -114,8 +114,9 @@ pub enum RequestError {
     /// not executed itself: it had not left, or the server said so. One that may have been executed
     /// ends as [`RequestError::Lost`].
     DependencyFailed(RequestId),
-    /// The answer came and cannot be used: it is compressed data that is broken or inflates
-    /// beyond [`MAX_INFLATED`](crate::session::MAX_INFLATED). The request was executed.
+    /// The answer came and cannot be used: it is compressed data that is broken or inflates beyond
+    /// [`Limits::inflated`](crate::session::Limits::inflated), or more answers wait to be taken than
+    /// [`Limits::answer_bytes`](crate::session::Limits::answer_bytes). The request was executed.
     BadAnswer,
 }
 
@@ -145,7 +146,7 @@ impl fmt::Display for RequestError {
                     "{id}, which it was to come after, failed; it was not executed"
                 )
             }
-            Self::BadAnswer => f.write_str("the answer is broken or too large when inflated"),
+            Self::BadAnswer => f.write_str("the answer is broken or too large"),
         }
     }
 }
@@ -173,6 +174,13 @@ pub enum SendError {
         /// The limit.
         max: usize,
     },
+    /// Requests of so many bytes are waiting already; wait for answers.
+    TooManyBytes {
+        /// The bytes with this request's.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
     /// It is to come after more requests than can be named.
     TooManyDependencies {
         /// Requests that have not ended.
@@ -197,6 +205,9 @@ impl fmt::Display for SendError {
                 )
             }
             Self::TooMany { max } => write!(f, "{max} requests are waiting already"),
+            Self::TooManyBytes { got, max } => {
+                write!(f, "requests of {max} bytes may wait, these would be {got}")
+            }
             Self::TooManyDependencies { got, max } => {
                 write!(
                     f,

@@ -132,6 +132,8 @@ pub(super) struct Calls {
     order: BTreeSet<(RequestId, RequestId)>,
     /// Those of the application.
     application: usize,
+    /// Bytes of their bodies.
+    application_bytes: usize,
 }
 
 impl Calls {
@@ -147,6 +149,7 @@ impl Calls {
         self.deadlines.insert((call.deadline, id));
         if call.origin == Origin::Application {
             self.application = self.application.saturating_add(1);
+            self.application_bytes = self.application_bytes.saturating_add(call.body.len());
         }
         self.calls.insert(id, call);
         id
@@ -155,6 +158,11 @@ impl Calls {
     /// How many of the application's wait.
     pub(super) fn of_application(&self) -> usize {
         self.application
+    }
+
+    /// Bytes of their bodies.
+    pub(super) fn application_bytes(&self) -> usize {
+        self.application_bytes
     }
 
     pub(super) fn get(&self, id: RequestId) -> Option<&Call> {
@@ -215,6 +223,7 @@ impl Calls {
         }
         if call.origin == Origin::Application {
             self.application = self.application.saturating_sub(1);
+            self.application_bytes = self.application_bytes.saturating_sub(call.body.len());
         }
         Some(call)
     }

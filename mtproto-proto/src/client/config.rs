@@ -7,6 +7,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use mtproto_schema::LAYER;
@@ -23,7 +24,7 @@ use crate::transport::{Framing, Obfuscation};
 const FIRST_DC: DcId = DcId(2);
 
 /// How a client behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The application's id, from my.telegram.org. Also in `init`.
@@ -55,7 +56,8 @@ pub struct Config {
     pub max_retries: u8,
     /// Updates: timers and bounds.
     pub updates: updates::Config,
-    /// The sessions: timers and bounds. `max_requests` is set by [`Limits::calls`].
+    /// The sessions: timers and bounds. `max_requests` and `max_request_bytes` are set by
+    /// [`Limits::calls`] and [`Limits::call_bytes`].
     pub session: session::Config,
     /// How long a handshake may take on one stream, and how long a stored key may go unanswered:
     /// 10 s.
@@ -68,12 +70,39 @@ pub struct Config {
     pub taps: Taps,
 }
 
+/// Leaves the application's secret out.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("api_id", &self.api_id)
+            .field("init", &self.init)
+            .field("dcs", &self.dcs)
+            .field("public_keys", &self.public_keys)
+            .field("test_mode", &self.test_mode)
+            .field("first_dc", &self.first_dc)
+            .field("framing", &self.framing)
+            .field("obfuscation", &self.obfuscation)
+            .field("pfs", &self.pfs)
+            .field("prefer_ipv6", &self.prefer_ipv6)
+            .field("flood", &self.flood)
+            .field("max_retries", &self.max_retries)
+            .field("updates", &self.updates)
+            .field("session", &self.session)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Bounds of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Calls that may wait at once: 16,384.
     pub calls: usize,
+    /// Bytes of their bodies, of which a single one may always wait: 64 MiB.
+    pub call_bytes: usize,
     /// Peers that are remembered; the one not seen for longest goes first: 10,000.
     pub peers: usize,
     /// A stream that nothing keeps is closed after so long without calls: 5 min. TDLib's number.
@@ -84,6 +113,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             calls: 16_384,
+            call_bytes: 64 << 20,
             peers: 10_000,
             idle: Duration::from_secs(300),
         }

@@ -7,12 +7,14 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, Bytes};
 use mtproto_schema::api;
 
 use crate::ids::DcId;
+use crate::transport::ProxySecret;
 
 /// Addresses that a table holds: Telegram's has about 20; a server cannot fill the memory with more.
 const MAX_OPTIONS: usize = 512;
@@ -26,7 +28,7 @@ const PORT: u16 = 443;
 const VERSION: u8 = 1;
 
 /// One address of a DC.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DcOption {
     /// The DC, 1, 2, ….
@@ -43,8 +45,34 @@ pub struct DcOption {
     pub is_static: bool,
     /// No other port than this.
     pub this_port_only: bool,
-    /// The obfuscation's secret.
+    /// The obfuscation's secret, as [`ProxySecret`] has it.
     pub secret: Option<Vec<u8>>,
+}
+
+/// Shows of a secret its length only.
+impl fmt::Debug for DcOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DcOption {
+            dc,
+            addr,
+            media_only,
+            cdn,
+            tcpo_only,
+            is_static,
+            this_port_only,
+            secret,
+        } = self;
+        f.debug_struct("DcOption")
+            .field("dc", dc)
+            .field("addr", addr)
+            .field("media_only", media_only)
+            .field("cdn", cdn)
+            .field("tcpo_only", tcpo_only)
+            .field("is_static", is_static)
+            .field("this_port_only", this_port_only)
+            .field("secret_len", &secret.as_ref().map(Vec::len))
+            .finish()
+    }
 }
 
 impl DcOption {
@@ -85,9 +113,8 @@ impl DcOption {
     /// Whether it is one for calls, and we know how to speak there.
     fn is_for_calls(&self) -> bool {
         let known = match self.secret.as_deref() {
-            None => true,
-            Some([0xdd, secret @ ..]) if secret.len() == 16 => true,
-            Some(secret) => matches!(secret.len(), 0 | 16),
+            None | Some([]) => true,
+            Some(secret) => ProxySecret::from_bytes(secret).is_ok(),
         };
         known && !(self.media_only || self.cdn || self.is_static)
     }

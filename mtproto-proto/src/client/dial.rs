@@ -15,7 +15,7 @@ use crate::client::{Config, DcOption, DcTable};
 use crate::ids::DcId;
 use crate::rng::Rng;
 use crate::time::Time;
-use crate::transport::{Framing, Obfuscation};
+use crate::transport::{Framing, Obfuscation, ProxySecret};
 
 /// The ports of Telegram's servers; an address with one of them may also be tried at the others.
 const PORTS: [u16; 3] = [443, 80, 5222];
@@ -127,12 +127,11 @@ fn transport(
         let wanted = obfuscation.get_or_insert_default();
         match option.secret.as_deref() {
             None | Some([]) => {}
-            // 0xdd in front asks for padding.
-            Some([0xdd, secret @ ..]) if secret.len() == 16 => {
-                wanted.secret = secret.try_into().ok();
-                framing = Framing::PaddedIntermediate;
+            Some(secret) => {
+                let secret = ProxySecret::from_bytes(secret).ok()?;
+                framing = secret.framing().unwrap_or(framing);
+                wanted.secret = Some(secret);
             }
-            Some(secret) => wanted.secret = Some(secret.try_into().ok()?),
         }
         if framing == Framing::Full {
             // It cannot be obfuscated.

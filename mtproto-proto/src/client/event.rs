@@ -15,6 +15,7 @@ use crate::client::Change;
 use crate::connection;
 use crate::error::{Fate, RequestError};
 use crate::ids::{ConnId, DcId, RequestId};
+use crate::shown::Shown;
 
 /// What the driver is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub enum Target {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// The answer to a call.
@@ -111,6 +112,48 @@ pub enum Event {
     },
     /// Store this.
     Changed(Change),
+}
+
+/// Shows of a body its constructor and its length only.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response { id, body } => f
+                .debug_struct("Response")
+                .field("id", id)
+                .field("body", &Shown(body))
+                .finish(),
+            Self::Failed { id, error } => f
+                .debug_struct("Failed")
+                .field("id", id)
+                .field("error", error)
+                .finish(),
+            Self::FloodWait { id, wait } => f
+                .debug_struct("FloodWait")
+                .field("id", id)
+                .field("wait", wait)
+                .finish(),
+            Self::Connected { dc, media } => f
+                .debug_struct("Connected")
+                .field("dc", dc)
+                .field("media", media)
+                .finish(),
+            Self::Disconnected { dc, media, reason } => f
+                .debug_struct("Disconnected")
+                .field("dc", dc)
+                .field("media", media)
+                .field("reason", reason)
+                .finish(),
+            Self::SignedIn { user_id, dc } => f
+                .debug_struct("SignedIn")
+                .field("user_id", user_id)
+                .field("dc", dc)
+                .finish(),
+            Self::SignedOut(reason) => f.debug_tuple("SignedOut").field(reason).finish(),
+            Self::MainDcChanged { dc } => f.debug_struct("MainDcChanged").field("dc", dc).finish(),
+            Self::Changed(change) => f.debug_tuple("Changed").field(change).finish(),
+        }
+    }
 }
 
 /// Why a call ended without an answer. [`CallError::fate`] says what is known of it.

@@ -164,7 +164,9 @@ impl Client {
         config.handshake_timeout = self.config.handshake_timeout;
         config.session = self.config.session.clone();
         config.taps = self.config.taps.clone();
+        // `submit` has looked.
         config.session.max_requests = self.config.limits.calls.saturating_add(OWN_CALLS);
+        config.session.max_request_bytes = usize::MAX;
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };

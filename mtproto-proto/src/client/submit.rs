@@ -61,6 +61,11 @@ impl Client {
         if self.calls.of_application() >= max {
             return Err(SendError::TooMany { max });
         }
+        let max = self.config.limits.call_bytes;
+        let got = got.saturating_add(self.calls.application_bytes());
+        if got > max && self.calls.of_application() > 0 {
+            return Err(SendError::TooManyBytes { got, max });
+        }
         Ok(self.start_call(now, Origin::Application, body, options, None))
     }
 
@@ -206,7 +211,7 @@ impl Client {
                 self.let_follow(now, at, id);
                 true
             }
-            Err(SendError::TooMany { .. } | SendError::Ended) => {
+            Err(SendError::TooMany { .. } | SendError::TooManyBytes { .. } | SendError::Ended) => {
                 link.waiting.insert(id);
                 false
             }

@@ -13,7 +13,6 @@
 //! ```
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -32,6 +31,7 @@ use crate::handshake::{self, ClientHandshake, Complete, Step};
 use crate::ids::RequestId;
 use crate::machine::Machine;
 use crate::rng::Rng;
+use crate::session::backlog::Backlog;
 use crate::session::{
     BindRequest, ClientStart, Event as SessionEvent, Pending, SendOptions, Session, compressed,
     packet,
@@ -86,7 +86,7 @@ pub struct ClientConnection {
     connected: bool,
     /// The user waits.
     online: bool,
-    events: VecDeque<ClientEvent>,
+    events: Backlog<ClientEvent>,
     error: Option<Error>,
     closing: bool,
     latest: Time,
@@ -105,7 +105,8 @@ impl ClientConnection {
         mut rng: Rng,
         now: Time,
     ) -> Result<Self, ConfigError> {
-        let codec = config.check_transport(&mut rng)?;
+        let mut codec = config.check_transport(&mut rng)?;
+        codec.set_max_frame(config.session.limits.packet);
         let rest = match start {
             Start::NewKey => Suspended::default(),
             Start::Key(state) => Suspended {
@@ -127,7 +128,7 @@ impl ClientConnection {
             now,
             &Opened {
                 dc: config.dc,
-                framing: config.framing,
+                framing: codec.framing().unwrap_or(config.framing),
                 obfuscated: config.obfuscation.is_some(),
                 pfs: config.pfs.is_some(),
                 begins: match &rest {
@@ -154,7 +155,7 @@ impl ClientConnection {
             good_primes: rest.good_primes,
             connected: false,
             online: false,
-            events: VecDeque::new(),
+            events: Backlog::default(),
             error: None,
             closing: false,
             latest: now,
@@ -260,7 +261,7 @@ impl ClientConnection {
         match purpose {
             Purpose::Permanent => {
                 self.perm = Some(key.clone());
-                self.events.push_back(ClientEvent::KeyCreated(key.clone()));
+                self.events.push(ClientEvent::KeyCreated(key.clone()));
                 if self.config.pfs.is_some() {
                     self.start_handshake(now, Purpose::Temporary);
                 } else {
@@ -350,7 +351,7 @@ impl ClientConnection {
 
     fn now_connected(&mut self) {
         if !core::mem::replace(&mut self.connected, true) {
-            self.events.push_back(ClientEvent::Connected);
+            self.events.push(ClientEvent::Connected);
         }
     }
 
@@ -361,6 +362,7 @@ impl ClientConnection {
                 let Some(session) = &mut self.session else {
                     return Err(PeerMisbehaved::EncryptedBeforeKey.into());
                 };
+                session.set_elsewhere(self.events.load());
                 session.handle_packet(now, packet, &mut self.rng)?;
                 if self.binding.is_none() && session.has_heard() {
                     self.now_connected();
@@ -452,7 +454,7 @@ impl ClientConnection {
                 | SessionEvent::DestroySession { .. }
                 | SessionEvent::DestroyAuthKey { .. } => continue,
             };
-            self.events.push_back(event);
+            self.events.push(event);
         }
         None
     }
@@ -607,12 +609,13 @@ impl ClientConnection {
     /// Whether `poll_transmit` has something to give.
     #[cfg(feature = "client")]
     pub(crate) fn wants_to_transmit(&self) -> bool {
-        self.error.is_none()
-            && (self
-                .handshake
-                .as_ref()
-                .is_some_and(|running| running.unsent)
-                || self.session.as_ref().is_some_and(Session::wants_to_send))
+        if self.error.is_some() || !self.codec.can_write() {
+            return self.error.is_none() && self.codec.wants_hello();
+        }
+        self.handshake
+            .as_ref()
+            .is_some_and(|running| running.unsent)
+            || self.session.as_ref().is_some_and(Session::wants_to_send)
     }
 
     /// Closes in good order: no new requests are taken, what waits is still written. Write until
@@ -689,7 +692,7 @@ impl ClientConnection {
     fn end_waiting(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
         if let Some(request) = self.waiting.fail(id) {
             let error = error(request.fate());
-            self.events.push_back(ClientEvent::Failed { id, error });
+            self.events.push(ClientEvent::Failed { id, error });
         }
         self.tell_orphans();
     }
@@ -697,7 +700,7 @@ impl ClientConnection {
     /// Tells of requests that ended, while there was no session, because of what they came after.
     fn tell_orphans(&mut self) {
         for (id, error) in self.waiting.take_orphans() {
-            self.events.push_back(ClientEvent::Failed { id, error });
+            self.events.push(ClientEvent::Failed { id, error });
         }
     }
 
@@ -779,6 +782,11 @@ impl Machine for ClientConnection {
         if self.error.is_some() {
             return false;
         }
+        if !self.codec.can_write() {
+            let key = self.perm.as_ref();
+            let server_time = key.map_or(now, |key| key.server_now(now));
+            return self.codec.write_hello(server_time, &mut self.rng, out);
+        }
         let written = if let Some(running) = &mut self.handshake
             && core::mem::replace(&mut running.unsent, false)
         {
@@ -821,7 +829,13 @@ impl Machine for ClientConnection {
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
+        if let Some(event) = self.events.pop() {
+            return Some(event);
+        }
+        // There was no room to say it.
+        let untold = self.session.as_mut()?.take_untold_key_state();
+        let state = untold.then(|| self.learn_key_state())??;
+        Some(ClientEvent::KeyStateChanged(state))
     }
 
     fn poll_timeout(&self) -> Option<Time> {

@@ -24,9 +24,9 @@ pub struct ClientConfig {
     /// The DC on the other end, as the handshake names it: plus 10,000 for test servers, negative
     /// for media only.
     pub dc: DcId,
-    /// How packets are delimited. [`Framing::Intermediate`].
+    /// How packets are delimited, if the proxy's secret does not say. [`Framing::Intermediate`].
     pub framing: Framing,
-    /// Hides the framing behind AES-CTR. None.
+    /// Hides the framing behind AES-CTR, and that behind fake TLS if the secret asks for it. None.
     pub obfuscation: Option<Obfuscation>,
     /// The server's RSA keys; one of them has to be the server's.
     pub public_keys: Vec<RsaPublicKey>,

@@ -14,9 +14,11 @@ use mtproto_schema::{Decode, DecodeError, Function};
 use crate::connection::KeyState;
 use crate::error::RequestError;
 use crate::ids::{MsgId, RequestId};
+use crate::session::backlog::{Load, Weigh};
+use crate::shown::Shown;
 
 /// What a client's connection tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
     /// A permanent key was made. Store it: it is the login.
@@ -65,6 +67,62 @@ pub enum ClientEvent {
         /// Seconds, positive when the server is ahead of what was believed.
         by: i64,
     },
+}
+
+impl Weigh for ClientEvent {
+    fn weight(&self) -> Load {
+        match self {
+            Self::Update { body } => Load::update(body),
+            Self::Response { body, .. } => Load::answer(body),
+            Self::KeyStateChanged(_)
+            | Self::SessionRenewed { .. }
+            | Self::ClockCorrected { .. } => Load::note(),
+            // Once for each key, stream, request or minute.
+            Self::KeyCreated(_)
+            | Self::Connected
+            | Self::Failed { .. }
+            | Self::Acked { .. }
+            | Self::UpdatesMissed => Load::default(),
+        }
+    }
+}
+
+/// Shows of a body its constructor and its length only.
+impl fmt::Debug for ClientEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyCreated(key) => f.debug_tuple("KeyCreated").field(key).finish(),
+            Self::KeyStateChanged(key) => f.debug_tuple("KeyStateChanged").field(key).finish(),
+            Self::Connected => f.write_str("Connected"),
+            Self::Response { id, body } => f
+                .debug_struct("Response")
+                .field("id", id)
+                .field("body", &Shown(body))
+                .finish(),
+            Self::Failed { id, error } => f
+                .debug_struct("Failed")
+                .field("id", id)
+                .field("error", error)
+                .finish(),
+            Self::Acked { id } => f.debug_struct("Acked").field("id", id).finish(),
+            Self::Update { body } => f
+                .debug_struct("Update")
+                .field("body", &Shown(body))
+                .finish(),
+            Self::SessionRenewed {
+                first_msg_id,
+                unique_id,
+            } => f
+                .debug_struct("SessionRenewed")
+                .field("first_msg_id", first_msg_id)
+                .field("unique_id", unique_id)
+                .finish(),
+            Self::UpdatesMissed => f.write_str("UpdatesMissed"),
+            Self::ClockCorrected { by } => {
+                f.debug_struct("ClockCorrected").field("by", by).finish()
+            }
+        }
+    }
 }
 
 /// A request that remembers the type of its answer.

@@ -57,11 +57,15 @@ impl ServerConnection {
     fn check(&mut self) -> Result<(), Error> {
         while let Some(action) = self.server.poll_action() {
             match action {
-                Action::Close { conn: CONN, error } => {
+                // The owner of one stream has no other one to pass its bytes to.
+                Action::Close { conn: CONN, error }
+                | Action::Fallback {
+                    conn: CONN, error, ..
+                } => {
                     self.error.get_or_insert(error);
                 }
                 // Of streams that the server had before.
-                Action::Close { .. } | Action::Transmit { .. } => {}
+                Action::Close { .. } | Action::Fallback { .. } | Action::Transmit { .. } => {}
             }
         }
         self.error.clone().map_or(Ok(()), Err)

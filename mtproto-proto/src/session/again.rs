@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::error::{Fate, RequestError};
-use crate::ids::{MsgId, RequestId};
+use crate::ids::RequestId;
 use crate::session::after;
 use crate::session::msg_id::{MAX_AGE, floor_of};
 use crate::session::pending::{Pending, Request, Stage};
@@ -58,10 +58,13 @@ impl Pending {
                 ended.push((*id, error));
                 continue;
             }
-            request.stage = Stage::Queued;
-            request.acked = false;
-            request.told = false;
             let written_at = request.written_at;
+            self.place(*id, |request| {
+                request.stage = Stage::Queued;
+                request.container = None;
+                request.acked = false;
+                request.told = false;
+            });
             self.written.remove(&(written_at, *id));
             self.repeats.remove(id);
             self.sent.remove(&msg_id);
@@ -127,21 +130,9 @@ impl Pending {
             request.in_former_session |= request.stage != Stage::Queued;
             request.ask_at = None;
         }
+        self.outermost.clear();
         self.asks.clear();
         self.repeats.clear();
         self.settle_all_dependants();
-    }
-
-    /// Requests written in this session whose id, or whose container's, is below `first`.
-    pub(crate) fn written_before(&self, first: MsgId) -> Vec<RequestId> {
-        self.requests
-            .iter()
-            .filter(|(_, request)| {
-                // A container's id stands for its members.
-                let outermost = request.container.or(request.msg_id());
-                !request.in_former_session && outermost.is_some_and(|msg_id| msg_id < first)
-            })
-            .map(|(id, _)| *id)
-            .collect()
     }
 }

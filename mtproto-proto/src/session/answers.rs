@@ -18,6 +18,7 @@ use crate::ids::{MsgId, RequestId};
 use crate::rng::Rng;
 use crate::sabotage::{self, Sabotage};
 use crate::session::after;
+use crate::session::backlog::keep;
 use crate::session::client::ONLY_PONGS;
 use crate::session::incoming::{Context, Message, constructor, inflate, parse};
 use crate::session::msg_id::{MsgIds, Parity};
@@ -27,8 +28,6 @@ use crate::time::Time;
 
 /// An answer that nobody waits for counts towards the renewal of the session from this size. TDLib's number.
 const LARGE_ANSWER: usize = 16 << 10;
-/// So many bytes of them renew the session: else the server would send them for ever. TDLib's number.
-const MAX_UNWANTED: usize = 256 << 10;
 
 impl Session {
     /// One message of the server. `Ok(false)`: it was dropped and is not to be acknowledged.
@@ -39,18 +38,23 @@ impl Session {
         message: Message,
         rng: &mut Rng,
     ) -> Result<bool, DecodeError> {
-        let Message { msg_id, body, .. } = message;
+        let Message {
+            msg_id,
+            body,
+            whole,
+            ..
+        } = message;
         if context.stale && !self.repairs_clock(context, msg_id, constructor, &body, rng) {
             self.dropped_as_too_old(context.now, constructor);
             return Ok(false);
         }
         match constructor {
-            types::RpcResult::ID => self.handle_result(context, msg_id, &body, rng)?,
+            types::RpcResult::ID => self.handle_result(context, msg_id, &body, whole, rng)?,
             types::Pong::ID => {
                 let pong: types::Pong = parse(&body)?;
                 self.check_time_of_answer(context, msg_id, MsgId(pong.msg_id), rng);
                 self.check_answers(context.now, MsgId(pong.msg_id));
-                self.handle_bare_answer(MsgId(pong.msg_id), body);
+                self.handle_bare_answer(MsgId(pong.msg_id), keep(body, whole));
             }
             types::BadMsgNotification::ID => {
                 let bad: types::BadMsgNotification = parse(&body)?;
@@ -67,7 +71,7 @@ impl Session {
             }
             types::FutureSalts::ID => {
                 let salts: types::FutureSalts = parse(&body)?;
-                self.handle_future_salts(context.now, &salts, body);
+                self.handle_future_salts(context.now, &salts, keep(body, whole));
             }
             types::MsgDetailedInfo::ID => {
                 let info: types::MsgDetailedInfo = parse(&body)?;
@@ -93,7 +97,7 @@ impl Session {
                 );
             }
             types::DestroySessionOk::ID | types::DestroySessionNone::ID => {
-                self.handle_answer_without_id(functions::DestroySession::ID, body);
+                self.handle_answer_without_id(functions::DestroySession::ID, keep(body, whole));
             }
             types::MsgResendReq::ID => {
                 let asked: types::MsgResendReq = parse(&body)?;
@@ -102,11 +106,11 @@ impl Session {
             // A client has no answers.
             types::MsgResendAnsReq::ID => {}
             _ if DestroyAuthKeyRes::from_bytes(&body).is_ok() => {
-                self.handle_answer_without_id(functions::DestroyAuthKey::ID, body);
+                self.handle_answer_without_id(functions::DestroyAuthKey::ID, keep(body, whole));
             }
             _ => {
                 if !self.take_common(msg_id, constructor, &body)? {
-                    self.events.push_back(Event::Update { body });
+                    self.tell_update(context.now, keep(body, whole));
                 }
             }
         }
@@ -194,8 +198,8 @@ impl Session {
 
     pub(super) fn clock_corrected(&mut self, corrected: Option<i64>) {
         if let Some(by) = corrected {
-            self.events.push_back(Event::ClockCorrected { by });
-            self.events.push_back(Event::KeyStateChanged);
+            self.tell_note(Event::ClockCorrected { by });
+            self.tell_key_state();
         }
     }
 
@@ -205,6 +209,7 @@ impl Session {
         context: &mut Context,
         msg_id: MsgId,
         body: &Bytes,
+        whole: usize,
         rng: &mut Rng,
     ) -> Result<(), DecodeError> {
         let mut reader = Reader::new(body);
@@ -225,7 +230,7 @@ impl Session {
         };
         let result = match constructor(&result) {
             Some(types::GzipPacked::ID) => inflate(&result, context),
-            Some(_) | None => Some(result),
+            Some(_) | None => Some(keep(result, whole)),
         };
         let error = result.as_ref().and_then(rpc_error);
         if let Some(error) = &error
@@ -233,6 +238,8 @@ impl Session {
         {
             return Ok(());
         }
+        let inflated = result.is_some();
+        let result = result.filter(|body| error.is_some() || self.has_room_for_answer(body));
         let Side::Client(client) = &mut self.side else {
             return Ok(());
         };
@@ -252,7 +259,9 @@ impl Session {
             },
             (None, Some(body)) => Event::Response { id, body },
             (None, None) => {
-                count(&mut self.stats.bad_gzip);
+                if !inflated {
+                    count(&mut self.stats.bad_gzip);
+                }
                 Event::Failed {
                     id,
                     error: RequestError::BadAnswer,
@@ -328,8 +337,23 @@ impl Session {
             return count(&mut self.stats.unknown_answers);
         }
         client.refusals = 0;
-        client.pending.answer(id);
-        self.tell_end(Event::Response { id, body });
+        self.end_with_answer(id, body);
+    }
+
+    /// A request is answered by the whole of a message.
+    fn end_with_answer(&mut self, id: RequestId, body: Bytes) {
+        let room = self.has_room_for_answer(&body);
+        let Side::Client(client) = &mut self.side else {
+            return;
+        };
+        if room {
+            client.pending.answer(id);
+            self.tell_end(Event::Response { id, body });
+        } else {
+            client.pending.fail(id);
+            let error = RequestError::BadAnswer;
+            self.tell_end(Event::Failed { id, error });
+        }
     }
 
     /// An answer that names no message: it belongs to the oldest such request.
@@ -338,10 +362,7 @@ impl Session {
             return;
         };
         match client.pending.written_with_constructor(function) {
-            Some(id) => {
-                client.pending.answer(id);
-                self.tell_end(Event::Response { id, body });
-            }
+            Some(id) => self.end_with_answer(id, body),
             None => count(&mut self.stats.unknown_answers),
         }
     }
@@ -355,7 +376,7 @@ impl Session {
         };
         if bytes >= LARGE_ANSWER {
             client.unwanted = client.unwanted.saturating_add(bytes);
-            if client.unwanted > MAX_UNWANTED {
+            if client.unwanted > self.config.limits.unwanted_bytes {
                 if self.is_current(context) {
                     self.renew(rng);
                 } else {
@@ -376,8 +397,11 @@ impl Session {
         }
         if !client.salts.is_valid(server_now) {
             client.salts.replace(created.server_salt, server_now);
-            self.events.push_back(Event::KeyStateChanged);
+            self.tell_key_state();
         }
+        let Side::Client(client) = &self.side else {
+            return;
+        };
         let first_msg_id = MsgId(created.first_msg_id);
         if sabotage::breaks(Sabotage::FirstMsgId) {
             let all = client.pending.written_requests();
@@ -385,10 +409,13 @@ impl Session {
         }
         let before = client.pending.written_before(first_msg_id);
         self.send_again_or_lose(before);
-        self.events.push_back(Event::SessionRenewed {
+        let told = self.tell_note(Event::SessionRenewed {
             first_msg_id,
             unique_id: created.unique_id,
         });
+        if !told {
+            self.updates_missed(now);
+        }
     }
 
     fn handle_future_salts(&mut self, now: Time, salts: &types::FutureSalts, body: Bytes) {
@@ -401,7 +428,7 @@ impl Session {
             return count(&mut self.stats.unknown_answers);
         }
         client.salts.learn(&salts.salts, server_now);
-        self.events.push_back(Event::KeyStateChanged);
+        self.tell_key_state();
         self.handle_bare_answer(request, body);
     }
 }

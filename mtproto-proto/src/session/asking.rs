@@ -159,12 +159,20 @@ impl Described {
 
     /// Asks for all of them, or for these, at once.
     pub(super) fn ask_soon(&mut self, messages: Option<&[MsgId]>, now: Time) {
-        self.due.clear();
-        for (message, wanted) in &mut self.messages {
-            if messages.is_none_or(|some| some.contains(message)) {
-                wanted.at = now;
+        let all: Vec<MsgId>;
+        let messages = match messages {
+            Some(messages) => messages,
+            None => {
+                all = self.messages.keys().copied().collect();
+                &all
             }
-            self.due.insert((wanted.at, *message));
+        };
+        for message in messages {
+            if let Some(wanted) = self.messages.get_mut(message) {
+                self.due.remove(&(wanted.at, *message));
+                wanted.at = now;
+                self.due.insert((now, *message));
+            }
         }
     }
 

@@ -187,14 +187,14 @@ impl Session {
             Some(at) if at > now => self.timers.set(Timer::Missed, Some(at)),
             Some(_) | None => {
                 client.missed_at = Some(now);
-                self.events.push_back(Event::UpdatesMissed);
+                self.events.push(Event::UpdatesMissed);
             }
         }
     }
 
     /// Tells the owner how a request ended, and those that came after it.
     pub(super) fn tell_end(&mut self, event: Event) {
-        self.events.push_back(event);
+        self.events.push(event);
         self.tell_orphans();
     }
 
@@ -202,7 +202,7 @@ impl Session {
     pub(crate) fn tell_orphans(&mut self) {
         if let Side::Client(client) = &mut self.side {
             for (id, error) in client.pending.take_orphans() {
-                self.events.push_back(Event::Failed { id, error });
+                self.events.push(Event::Failed { id, error });
             }
         }
     }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ids::RequestId;
+use crate::session::Limits;
 
 /// How a session behaves. The defaults suit a client; [`Config::server`] those of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,11 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How often a refused request is sent again if its options do not say: 5.
     pub max_retries: u8,
-    /// Requests that may wait at once: 16,384.
+    /// Requests that may wait at once, for the stream or for an answer: 16,384, …
     pub max_requests: usize,
+    /// … and the bytes of their bodies, of which a single one may always wait: 64 MiB, sixty times
+    /// the longest.
+    pub max_request_bytes: usize,
     /// Acknowledgements wait at most so long for a packet to travel with: 30 s, a server's 50 ms.
     pub ack_delay: Duration,
     /// A client asks whether the server lives after so much silence: 60 s.
@@ -47,6 +51,8 @@ pub struct Config {
     pub max_notices: usize,
     /// … and 16 MiB, beyond which the client counts as gone.
     pub max_notice_bytes: usize,
+    /// What the peer can make the session keep or do.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -55,6 +61,7 @@ impl Default for Config {
             request_timeout: Duration::from_secs(60),
             max_retries: 5,
             max_requests: 16_384,
+            max_request_bytes: 64 << 20,
             ack_delay: Duration::from_secs(30),
             ping_interval: Duration::from_secs(60),
             ping_interval_busy: Duration::from_secs(15),
@@ -65,6 +72,7 @@ impl Default for Config {
             compress_from: None,
             max_notices: 16_384,
             max_notice_bytes: 16 << 20,
+            limits: Limits::default(),
         }
     }
 }
@@ -75,6 +83,7 @@ impl Config {
         Config {
             ack_delay: Duration::from_millis(50),
             state_after: Duration::from_secs(120),
+            limits: Limits::server(),
             ..Config::default()
         }
     }

@@ -30,14 +30,14 @@ impl Disowned {
             && let Some(journal) = &mut self.journal
         {
             journal.insert(id.0);
-            while journal.len() > MAX {
+            if journal.len() > MAX {
                 journal.pop_first();
             }
         }
         if self.ids.len() > MAX {
             self.ids = self.ids.split_off(&horizon);
         }
-        while self.ids.len() > MAX {
+        if self.ids.len() > MAX {
             self.ids.pop_first();
         }
     }
@@ -56,11 +56,9 @@ impl Disowned {
     }
 
     /// Goes on with what another process remembered; the greatest if it is too much.
-    pub(crate) fn restore(&mut self, mut ids: BTreeSet<i64>) {
-        while ids.len() > MAX {
-            ids.pop_first();
-        }
-        self.ids = ids;
+    pub(crate) fn restore(&mut self, ids: BTreeSet<i64>) {
+        let over = ids.len().saturating_sub(MAX);
+        self.ids = ids.into_iter().skip(over).collect();
     }
 
     /// Notes ids from here on:.
@@ -92,5 +90,45 @@ mod tests {
         disowned.insert(MsgId(20_001), 10_000);
         assert!(!disowned.contains(MsgId(9_999)) && disowned.contains(MsgId(10_000)));
         assert!(disowned.contains(MsgId(20_000)));
+    }
+
+    #[test]
+    fn a_full_set_forgets_nothing_before_it_has_to() {
+        let mut disowned = Disowned::default();
+        for id in 0..16_384 {
+            disowned.insert(MsgId(id), 10_000);
+        }
+        assert!(disowned.contains(MsgId(0)));
+        disowned.insert(MsgId(16_384), 10_000);
+        assert!(!disowned.contains(MsgId(9_999)) && disowned.contains(MsgId(10_000)));
+    }
+
+    #[test]
+    fn the_journal_holds_what_is_new_and_no_more_than_all() {
+        let mut disowned = Disowned::default();
+        disowned.insert(MsgId(4), 0);
+        disowned.begin_journal();
+        disowned.insert(MsgId(4), 0);
+        assert!(disowned.take_change().is_empty());
+        for id in 5..5 + 16_384 {
+            disowned.insert(MsgId(id), 0);
+        }
+        let change = disowned.take_change();
+        assert_eq!((change.len(), change.first()), (16_384, Some(&5)));
+        for id in 20_000..20_000 + 16_385 {
+            disowned.insert(MsgId(id), 0);
+        }
+        let change = disowned.take_change();
+        assert_eq!((change.len(), change.first()), (16_384, Some(&20_001)));
+    }
+
+    #[test]
+    fn what_is_restored_is_bounded_too() {
+        let mut disowned = Disowned::default();
+        disowned.restore((0..16_384).collect());
+        assert_eq!(disowned.ids().len(), 16_384);
+        disowned.restore((0..16_386).collect());
+        assert_eq!(disowned.ids().first(), Some(&2));
+        assert_eq!(disowned.ids().len(), 16_384);
     }
 }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use crate::error::RequestError;
 use crate::ids::{MsgId, RequestId, SessionId};
+use crate::shown::Shown;
 
 /// What a session tells its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// The answer to a request. Client.
@@ -89,6 +90,61 @@ pub enum Event {
         /// The message to answer.
         msg_id: MsgId,
     },
+}
+
+/// Shows of a body its constructor and its length only.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response { id, body } => f
+                .debug_struct("Response")
+                .field("id", id)
+                .field("body", &Shown(body))
+                .finish(),
+            Self::Failed { id, error } => f
+                .debug_struct("Failed")
+                .field("id", id)
+                .field("error", error)
+                .finish(),
+            Self::Acked { id } => f.debug_struct("Acked").field("id", id).finish(),
+            Self::Update { body } => f
+                .debug_struct("Update")
+                .field("body", &Shown(body))
+                .finish(),
+            Self::SessionRenewed {
+                first_msg_id,
+                unique_id,
+            } => f
+                .debug_struct("SessionRenewed")
+                .field("first_msg_id", first_msg_id)
+                .field("unique_id", unique_id)
+                .finish(),
+            Self::UpdatesMissed => f.write_str("UpdatesMissed"),
+            Self::ClockCorrected { by } => {
+                f.debug_struct("ClockCorrected").field("by", by).finish()
+            }
+            Self::KeyStateChanged => f.write_str("KeyStateChanged"),
+            Self::Request { msg_id, body } => f
+                .debug_struct("Request")
+                .field("msg_id", msg_id)
+                .field("body", &Shown(body))
+                .finish(),
+            Self::Dropped { msg_id } => f.debug_struct("Dropped").field("msg_id", msg_id).finish(),
+            Self::DisconnectAfter { delay } => f
+                .debug_struct("DisconnectAfter")
+                .field("delay", delay)
+                .finish(),
+            Self::DestroySession { msg_id, session_id } => f
+                .debug_struct("DestroySession")
+                .field("msg_id", msg_id)
+                .field("session_id", session_id)
+                .finish(),
+            Self::DestroyAuthKey { msg_id } => f
+                .debug_struct("DestroyAuthKey")
+                .field("msg_id", msg_id)
+                .finish(),
+        }
+    }
 }
 
 /// The stream is dead: nothing came after a ping, or for a minute nothing but pongs.

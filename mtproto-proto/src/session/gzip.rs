@@ -17,25 +17,29 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 pub const MAX_INFLATED: usize = 10 << 20;
 /// Inflated bytes for one compressed byte. Deflate cannot exceed 1,032; real answers stay below
 /// 50. Small messages are exempt up to [`RATIO_FROM`].
-const MAX_RATIO: usize = 512;
+pub(super) const MAX_RATIO: usize = 512;
 /// Inflated sizes below this are never a bomb.
 const RATIO_FROM: usize = 64 << 10;
 /// Growth of the output buffer.
 const CHUNK: usize = 32 << 10;
+/// All of the output is one buffer, which grows.
+const BARE: u32 = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+/// The same, with the header and the checksum of zlib.
+const ZLIB: u32 = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | BARE;
 
 /// Inflates gzip or zlib data into at most `room` bytes; `None` if it is broken, larger, or too
 /// good to be true.
 pub fn inflate(packed: &[u8], room: usize) -> Option<Bytes> {
+    inflate_within(packed, room, MAX_RATIO)
+}
+
+/// The same with another bound on what one compressed byte may become.
+pub(super) fn inflate_within(packed: &[u8], room: usize, ratio: usize) -> Option<Bytes> {
     let (deflated, flags) = match packed {
-        [0x1f, 0x8b, ..] => (skip_gzip_header(packed)?, 0),
-        _ => (packed, inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER),
+        [0x1f, 0x8b, ..] => (skip_gzip_header(packed)?, BARE),
+        _ => (packed, ZLIB),
     };
-    let limit = packed
-        .len()
-        .saturating_mul(MAX_RATIO)
-        .max(RATIO_FROM)
-        .min(room);
-    let flags = flags | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let limit = packed.len().saturating_mul(ratio).max(RATIO_FROM).min(room);
     let mut state = DecompressorOxide::new();
     let mut out = vec![0; packed.len().saturating_mul(4).clamp(256, CHUNK).min(room)];
     let (mut read, mut written) = (0_usize, 0_usize);
@@ -44,28 +48,17 @@ pub fn inflate(packed: &[u8], room: usize) -> Option<Bytes> {
             decompress(&mut state, deflated.get(read..)?, &mut out, written, flags);
         read = read.checked_add(consumed)?;
         written = written.checked_add(produced)?;
-        match status {
-            TINFLStatus::Done => {
-                out.truncate(written);
-                return Some(out.into());
-            }
-            TINFLStatus::HasMoreOutput if written < limit => {
-                let grown = out.len().saturating_mul(2).min(limit);
-                // No room although the limit is not reached cannot be: the buffer is full.
-                if grown <= out.len() {
-                    return None;
-                }
-                out.resize(grown, 0);
-            }
-            TINFLStatus::HasMoreOutput
-            | TINFLStatus::NeedsMoreInput
-            | TINFLStatus::FailedCannotMakeProgress
-            | TINFLStatus::BadParam
-            | TINFLStatus::Adler32Mismatch
-            | TINFLStatus::Failed => return None,
-            // The enum may grow.
-            _ => return None,
+        if status == TINFLStatus::Done {
+            out.truncate(written);
+            // Who keeps it keeps no more than it.
+            out.shrink_to_fit();
+            return Some(out.into());
         }
+        let grown = out.len().saturating_mul(2).min(limit);
+        if status != TINFLStatus::HasMoreOutput || grown <= out.len() {
+            return None;
+        }
+        out.resize(grown, 0);
     }
 }
 
@@ -118,7 +111,12 @@ pub(crate) fn deflate(data: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 mod tests {
     use super::*;
 
@@ -150,5 +148,48 @@ mod tests {
         assert_eq!(inflate(&bomb, MAX_INFLATED), None);
         let small = miniz_oxide::deflate::compress_to_vec_zlib(&vec![0; 1 << 20], 9);
         assert_eq!(inflate(&small, MAX_INFLATED), None);
+    }
+
+    #[test]
+    fn the_bounds_of_size_and_ratio_are_taken_and_nothing_more() {
+        let pack = |len: usize| miniz_oxide::deflate::compress_to_vec_zlib(&vec![7; len], 9);
+        let inflated = |packed: &[u8], room| inflate(packed, room).map(|out| out.len());
+        // Noise does not shrink, so only the room bounds it.
+        let noise: Vec<u8> = (0..100_000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(&noise, 6);
+        assert_eq!(inflated(&packed, noise.len()), Some(noise.len()));
+        assert_eq!(inflated(&packed, noise.len() - 1), None);
+        assert_eq!(inflated(&packed, 0), None);
+        // What is small may have any ratio.
+        assert_eq!(inflated(&pack(RATIO_FROM), MAX_INFLATED), Some(RATIO_FROM));
+        assert_eq!(inflated(&pack(RATIO_FROM + 1), MAX_INFLATED), None);
+        // Some more bytes allow some more.
+        let mut stored = pack(RATIO_FROM);
+        stored.extend([0; 100]);
+        let allowed = stored.len() * MAX_RATIO;
+        let mut large = pack(allowed);
+        assert!(large.len() < stored.len());
+        large.resize(stored.len(), 0);
+        assert_eq!(inflated(&large, MAX_INFLATED), Some(allowed));
+        let mut larger = pack(allowed + 1);
+        larger.resize(stored.len(), 0);
+        assert_eq!(inflated(&larger, MAX_INFLATED), None);
+    }
+
+    #[test]
+    fn what_breaks_off_or_is_damaged_is_refused() {
+        let data: Vec<u8> = (0..50_000_u32)
+            .flat_map(|n| (n / 3).to_le_bytes())
+            .collect();
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(&data, 6);
+        for cut in [1, 2, 3, packed.len() / 2, packed.len() - 1] {
+            assert_eq!(inflate(&packed[..cut], MAX_INFLATED), None, "cut {cut}");
+        }
+        // The checksum at the end.
+        let mut damaged = packed.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(inflate(&damaged, MAX_INFLATED), None);
     }
 }

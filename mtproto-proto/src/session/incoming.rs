@@ -21,11 +21,8 @@ use crate::session::msg_id::Age;
 use crate::session::packet::Opened;
 use crate::session::replay::{Replay, Seen};
 use crate::session::timer::Timer;
-use crate::session::{MAX_INFLATED, Session, Side, gzip, seq_no};
+use crate::session::{Limits, Session, Side, gzip, seq_no};
 use crate::time::Time;
-
-/// Messages in a container that are taken: the specification's number.
-pub(super) const MAX_CONTAINER_ITEMS: usize = 1_024;
 
 /// A message as it came, outermost or from a container.
 #[derive(Clone, Debug)]
@@ -33,6 +30,8 @@ pub(super) struct Message {
     pub(super) msg_id: MsgId,
     pub(super) seq_no: i32,
     pub(super) body: Bytes,
+    /// Bytes of the packet, or of what was inflated, that the body is a part of.
+    pub(super) whole: usize,
 }
 
 /// What the messages of one packet share.
@@ -46,16 +45,19 @@ pub(super) struct Context {
     inner: bool,
     /// Bytes that its compressed messages may still inflate to.
     inflatable: usize,
+    /// What one compressed byte may become.
+    ratio: usize,
 }
 
 impl Context {
-    pub(super) fn new(now: Time, session: SessionId) -> Self {
+    pub(super) fn new(now: Time, session: SessionId, limits: &Limits) -> Self {
         Context {
             now,
             session,
             stale: false,
             inner: false,
-            inflatable: MAX_INFLATED,
+            inflatable: limits.inflated,
+            ratio: limits.inflate_ratio,
         }
     }
 }
@@ -78,6 +80,7 @@ impl Session {
         let message = Message {
             msg_id: header.msg_id,
             seq_no: header.seq_no,
+            whole: opened.body.len(),
             body: opened.body,
         };
         match self.side {
@@ -101,7 +104,7 @@ impl Session {
         rng: &mut Rng,
     ) -> bool {
         let msg_id = message.msg_id;
-        let mut context = Context::new(now, session);
+        let mut context = Context::new(now, session, &self.config.limits);
         if msg_id.0 & 1 == 0 {
             count(&mut self.stats.bad_msg_ids);
             return false;
@@ -149,7 +152,7 @@ impl Session {
             // Its members were not judged.
             return self.bad_container(&message);
         }
-        let members = match container(&message.body) {
+        let members = match container(&message, self.config.limits.container_items) {
             Ok(members) => members,
             Err(members) => {
                 // The rest cannot be found; those before it are good.
@@ -230,7 +233,8 @@ impl Session {
         if constructor(&message.body) == Some(types::GzipPacked::ID) {
             match inflate(&message.body, context) {
                 Some(body) if constructor(&body) != Some(types::GzipPacked::ID) => {
-                    message.body = body
+                    message.whole = body.len();
+                    message.body = body;
                 }
                 Some(_) | None => {
                     count(&mut self.stats.bad_gzip);
@@ -296,7 +300,8 @@ impl Session {
 
     /// Notes that the peer is to hear that a message came.
     pub(super) fn acknowledge(&mut self, now: Time, msg_id: MsgId) {
-        if !self.acks.push(msg_id, now, self.config.ack_delay) {
+        let (delay, max) = (self.config.ack_delay, self.config.limits.acks);
+        if !self.acks.push(msg_id, now, delay, max) {
             count(&mut self.stats.overflow);
         }
         self.timers.set(Timer::Ack, self.acks.deadline());
@@ -349,14 +354,14 @@ pub(super) fn inflate(body: &Bytes, context: &mut Context) -> Option<Bytes> {
     let _ = reader.u32();
     let packed = reader.bytes();
     reader.check().ok()?;
-    let inflated = gzip::inflate(&packed, context.inflatable)?;
+    let inflated = gzip::inflate_within(&packed, context.inflatable, context.ratio)?;
     context.inflatable = context.inflatable.saturating_sub(inflated.len());
     Some(inflated)
 }
 
-/// A container's members; `Err` with those before the first that is malformed or too much.
-pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
-    let mut rest = body.clone();
+/// A container's members; `Err` with those before the first that is malformed or more than `max`.
+pub(super) fn container(message: &Message, max: usize) -> Result<Vec<Message>, Vec<Message>> {
+    let mut rest = message.body.clone();
     let mut members = Vec::new();
     if rest.try_get_u32_le().is_err() {
         return Err(members);
@@ -365,7 +370,7 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
         return Err(members);
     };
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-    for _ in 0..announced.min(MAX_CONTAINER_ITEMS) {
+    for _ in 0..announced.min(max) {
         let (Ok(msg_id), Ok(seq_no), Ok(len)) = (
             rest.try_get_i64_le(),
             rest.try_get_i32_le(),
@@ -381,9 +386,10 @@ pub(super) fn container(body: &Bytes) -> Result<Vec<Message>, Vec<Message>> {
             msg_id: MsgId(msg_id),
             seq_no,
             body: rest.split_to(len),
+            whole: message.whole,
         });
     }
-    if announced > MAX_CONTAINER_ITEMS {
+    if announced > max {
         return Err(members);
     }
     Ok(members)

@@ -16,6 +16,7 @@ mod after;
 mod again;
 mod answers;
 mod asking;
+pub(crate) mod backlog;
 mod bind;
 mod client;
 mod config;
@@ -23,6 +24,7 @@ mod disowned;
 mod event;
 mod gzip;
 mod incoming;
+mod limits;
 pub(crate) mod msg_id;
 pub(crate) mod outgoing;
 mod outgoing_client;
@@ -42,7 +44,6 @@ mod timer;
 mod unacked;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -59,6 +60,7 @@ pub(crate) use bind::BindRequest;
 pub use config::{Config, SendOptions};
 pub use event::{Event, Silent};
 pub use gzip::{MAX_INFLATED, inflate};
+pub use limits::Limits;
 pub(crate) use msg_id::{MAX_AGE, floor_of};
 pub use outgoing::Plan;
 pub use pending::MAX_BODY;
@@ -73,6 +75,7 @@ use crate::ids::{MsgId, RequestId, SessionId};
 use crate::rng::Rng;
 use crate::time::Time;
 use acks::Acks;
+use backlog::{Backlog, Load};
 use client::Client;
 use disowned::Disowned;
 use msg_id::MsgIds;
@@ -102,7 +105,11 @@ pub struct Session {
     acks: Acks,
     out: Outgoing,
     timers: Timers,
-    events: VecDeque<Event>,
+    events: Backlog<Event>,
+    /// Events that were taken and wait for somebody else.
+    elsewhere: Load,
+    /// There was no room to say that the key's state changed.
+    untold_key_state: bool,
     stats: Stats,
     side: Side,
     latest: Time,
@@ -247,7 +254,9 @@ impl Session {
             acks: Acks::default(),
             out: Outgoing::default(),
             timers: Timers::default(),
-            events: VecDeque::new(),
+            events: Backlog::default(),
+            elsewhere: Load::default(),
+            untold_key_state: false,
             stats: Stats::default(),
             side,
             latest: now,
@@ -269,11 +278,6 @@ impl Session {
     /// What was dropped or repaired.
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Takes the oldest event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
     }
 
     /// Whether the peer left so much unread that something had to be dropped; the stream should

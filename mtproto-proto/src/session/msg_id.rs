@@ -22,6 +22,9 @@ const ANSWER_BEFORE_REQUEST_SECS: i64 = 15;
 /// A correction below this is latency, not news.
 const REPORTED_JUMP_SECS: u64 = 30;
 const NANOS: i64 = 1_000_000_000;
+/// Ids are believed to tell the time up to a day before their seconds run out, in January 2038: a
+/// server that claims to be there already would leave us no ids that rise.
+const LAST_BELIEVED_SECS: i64 = i32::MAX as i64 - 86_400;
 
 /// The two low bits: who sends it and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl MsgIds {
     /// message in flight makes it look too small. Returns a correction worth reporting, seconds.
     pub(crate) fn observe(&mut self, id: MsgId, now: Time) -> Option<i64> {
         let seen = offset_from(id, now);
-        if self.synced && seen <= self.offset {
+        if id.unix() > LAST_BELIEVED_SECS || self.synced && seen <= self.offset {
             return None;
         }
         self.set(seen)
@@ -124,6 +127,9 @@ impl MsgIds {
     /// Takes the server's time from this id, forwards or back; ids that have to go back need a new
     /// session. Returns a correction worth reporting, seconds.
     pub(crate) fn reset(&mut self, id: MsgId, now: Time) -> Option<i64> {
+        if id.unix() > LAST_BELIEVED_SECS {
+            return None;
+        }
         self.set(offset_from(id, now))
     }
 
@@ -178,7 +184,7 @@ pub(crate) fn floor_of(time: Time) -> i64 {
     let fraction = (i64::from(time.subsec_nanos()) << 32)
         .checked_div(NANOS)
         .unwrap_or(0);
-    (secs << 32) | fraction
+    (secs << 32).saturating_add(fraction)
 }
 
 /// The greatest id that may come at this time.
@@ -254,6 +260,27 @@ mod tests {
     }
 
     #[test]
+    fn an_id_from_the_end_of_its_range_is_no_time() {
+        let last = LAST_BELIEVED_SECS << 32;
+        for (id, believed) in [
+            (last | 1, true),
+            (last + (1 << 32) + 1, false),
+            (i64::MAX, false),
+        ] {
+            let mut observes = MsgIds::synced(0);
+            observes.observe(MsgId(id), NOW);
+            let mut resets = MsgIds::synced(0);
+            resets.reset(MsgId(id), NOW);
+            for mut ids in [observes, resets] {
+                assert_eq!(ids.offset() != 0, believed, "{id:#x}");
+                let mut rng = Rng::from_seed([3; 32]);
+                let first = ids.next(NOW, Parity::Client, &mut rng);
+                assert!(ids.next(NOW, Parity::Client, &mut rng) > first, "{id:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn a_clock_that_is_years_wrong_neither_overflows_nor_sticks() {
         for local in [
             Time::ZERO,
@@ -277,5 +304,44 @@ mod tests {
             let _ = ids.age(MsgId(5), NOW);
             let _ = ids.next(NOW, Parity::Client, &mut Rng::from_seed([0; 32]));
         }
+    }
+
+    #[test]
+    fn the_window_holds_its_ends_and_nothing_beyond() {
+        let ids = MsgIds::synced(0);
+        let oldest = floor_of(NOW - Duration::from_secs(300));
+        let newest = floor_of(NOW + Duration::from_secs(30));
+        assert_eq!((ids.horizon(NOW), newest_possible(NOW)), (oldest, newest));
+        for (id, age) in [
+            (oldest - 1, Age::TooOld),
+            (oldest, Age::Fine),
+            (newest, Age::Fine),
+            (newest + 1, Age::TooNew),
+        ] {
+            assert_eq!(ids.age(MsgId(id), NOW), age);
+            assert_eq!(MsgIds::unsynced(0).age(MsgId(id), NOW), Age::Fine);
+        }
+        let half = floor_of(Time::from_unix(5) + Duration::from_millis(500));
+        assert_eq!(half, (5 << 32) | 1 << 31);
+    }
+
+    #[test]
+    fn a_hint_gives_way_in_both_directions_and_what_the_server_said_only_forwards() {
+        let id = |secs| MsgId(floor_of(NOW + Duration::from_secs(secs)));
+        let offset = |ids: &MsgIds| ids.offset() / NANOS;
+        let mut ids = MsgIds::unsynced(7_200 * NANOS);
+        ids.observe(id(3_600), NOW);
+        assert_eq!(offset(&ids), 3_600);
+        ids.observe(id(3_599), NOW);
+        assert_eq!(offset(&ids), 3_600);
+        ids.observe(id(3_601), NOW);
+        assert_eq!(offset(&ids), 3_601);
+    }
+
+    #[test]
+    fn an_answer_more_than_15_seconds_older_than_its_request_shows_a_wrong_clock() {
+        let id = |secs: i64| MsgId(secs << 32);
+        let shows = |answer| MsgIds::answer_shows_wrong_time(id(answer), id(100));
+        assert_eq!([84, 85, 86, 101].map(shows), [true, false, false, false]);
     }
 }

@@ -6,7 +6,7 @@
 //! Must not know: why a notice was queued.
 //! Spec: "Service Messages", containers; "Message Identifier (msg_id)".
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -74,10 +74,11 @@ impl Notice {
 /// Notices that wait to leave.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    notices: VecDeque<Notice>,
+    /// By when they joined the queue.
+    notices: BTreeMap<u64, Notice>,
     bytes: usize,
     /// The calls that answers among them are for.
-    answers: BTreeSet<MsgId>,
+    answers: BTreeMap<MsgId, u64>,
     /// Notices that ever joined the queue.
     pushed: u64,
     /// How often one was taken out of the middle.
@@ -101,14 +102,20 @@ impl Outgoing {
             return false;
         }
         self.bytes = bytes;
-        self.pushed = self.pushed.saturating_add(1);
-        self.answers.extend(notice.answers);
-        self.notices.push_back(notice);
+        self.join(notice);
         true
     }
 
+    fn join(&mut self, notice: Notice) {
+        if let Some(request) = notice.answers {
+            self.answers.insert(request, self.pushed);
+        }
+        self.notices.insert(self.pushed, notice);
+        self.pushed = self.pushed.saturating_add(1);
+    }
+
     pub(crate) fn notices(&self) -> impl Iterator<Item = &Notice> {
-        self.notices.iter()
+        self.notices.values()
     }
 
     pub(crate) fn mark(&self) -> QueueMark {
@@ -130,14 +137,13 @@ impl Outgoing {
             u64::MAX
         };
         let left = popped.min(then.pushed).saturating_sub(then.popped);
-        let joined = if now.torn == then.torn {
-            self.pushed.saturating_sub(popped.max(then.pushed))
+        let first = if now.torn == then.torn {
+            then.pushed
         } else {
-            u64::MAX
+            0
         };
-        let joined = usize::try_from(joined).unwrap_or(usize::MAX);
-        let before = self.notices.len().saturating_sub(joined);
-        let joined = self.notices.iter().skip(before).cloned().collect();
+        let joined = self.notices.range(first..);
+        let joined = joined.map(|(_, notice)| notice.clone()).collect();
         (usize::try_from(left).unwrap_or(usize::MAX), joined)
     }
 
@@ -147,9 +153,9 @@ impl Outgoing {
             .iter()
             .map(Notice::len)
             .fold(0, usize::saturating_add);
-        self.answers = notices.iter().filter_map(|notice| notice.answers).collect();
-        self.pushed = u64::try_from(notices.len()).unwrap_or(u64::MAX);
-        self.notices = notices;
+        for notice in notices {
+            self.join(notice);
+        }
     }
 
     /// Forgets the oldest notice; `false` if there is none.
@@ -157,22 +163,21 @@ impl Outgoing {
         self.pop(|_| true).is_some()
     }
 
+    /// Whether an answer to any call waits.
+    pub(crate) fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// Whether the answer to a call waits.
     pub(crate) fn answers(&self, request: MsgId) -> bool {
-        self.answers.contains(&request)
+        self.answers.contains_key(&request)
     }
 
     /// Takes the answer to a call out of the queue; its length.
     pub(crate) fn take_answer(&mut self, request: MsgId) -> Option<usize> {
-        if !self.answers.remove(&request) {
-            return None;
-        }
+        let at = self.answers.remove(&request)?;
         self.torn = self.torn.saturating_add(1);
-        let at = self
-            .notices
-            .iter()
-            .position(|notice| notice.answers == Some(request))?;
-        let notice = self.notices.remove(at)?;
+        let notice = self.notices.remove(&at)?;
         self.bytes = self.bytes.saturating_sub(notice.len());
         Some(notice.len())
     }
@@ -181,16 +186,21 @@ impl Outgoing {
         self.notices.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.notices.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Takes the next notice if its length fits.
     fn pop(&mut self, fits: impl Fn(usize) -> bool) -> Option<Notice> {
-        if !fits(self.notices.front()?.len()) {
+        let next = self.notices.first_entry()?;
+        if !fits(next.get().len()) {
             return None;
         }
-        let notice = self.notices.pop_front()?;
+        let notice = next.remove();
         self.bytes = self.bytes.saturating_sub(notice.len());
         if let Some(request) = notice.answers {
             self.answers.remove(&request);
@@ -381,7 +391,7 @@ impl Session {
         while let Some(ids) = self.acks.take() {
             let len = ids_len(ids.len());
             if !packing.fits(len) {
-                self.acks.put_back(ids);
+                self.acks.put_back(ids, self.config.limits.acks);
                 break;
             }
             packing.add(Item::Acks(ids), len);

@@ -17,7 +17,7 @@ use crate::rng::Rng;
 use crate::session::acks::MAX_PER_MESSAGE;
 use crate::session::after;
 use crate::session::outgoing::{FUTURE_SALTS_LEN, Item, PING_LEN, Packing, Planned};
-use crate::session::pending::{Body, Request, Sent};
+use crate::session::pending::{Body, Members, Request, Sent};
 use crate::session::{SALTS_AGAIN, Session, Side};
 use crate::time::Time;
 
@@ -209,6 +209,8 @@ impl Session {
             }
         }
         let members = members.iter().map(|planned| planned.msg_id).collect();
-        client.pending.remember(container, Sent::Container(members));
+        client
+            .pending
+            .remember(container, Sent::Container(Members::new(members)));
     }
 }

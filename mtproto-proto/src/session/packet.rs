@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use rand_core::Rng as _;
 use subtle::ConstantTimeEq;
 
-use crate::crypto::{AuthKey, Direction, MsgKey, aes_key_iv, ige_decrypt, ige_encrypt, msg_key};
+use crate::crypto::{
+    AuthKey, Direction, MsgKey, aes_key_iv, ige_decrypt, ige_encrypt, msg_key, part,
+};
 use crate::error::PeerMisbehaved;
 use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
@@ -133,23 +135,22 @@ pub(crate) fn open(
     let (outer, plain) = packet.split_at_mut_checked(OUTER_HEADER).ok_or(BAD)?;
     let (id, key_of_message) = outer.split_first_chunk::<8>().ok_or(BAD)?;
     let key_of_message: [u8; 16] = *key_of_message.first_chunk().ok_or(BAD)?;
-    if plain.len() < INNER_HEADER.saturating_add(16) || plain.len() % 16 != 0 {
+    if plain.len() < INNER_HEADER.saturating_add(16) {
         return Err(BAD);
     }
     let same_key = id.ct_eq(&key.id().0.to_le_bytes());
+    // Whole blocks, or it fails.
     ige_decrypt(plain, &aes_key_iv(key, direction, &key_of_message)).map_err(|_| BAD)?;
     let MsgKey { msg_key, quick_ack } = msg_key(key, direction, plain);
     let authentic = same_key & msg_key.ct_eq(&key_of_message);
 
     let (header, message) = plain.split_first_chunk::<INNER_HEADER>().ok_or(BAD)?;
     let (header, body_len) = parse_header(header);
-    // A negative length is a huge one here.
+    // A negative length is a huge one here, and one that exceeds the packet leaves a huge padding.
     let body_len = usize::try_from(body_len).unwrap_or(usize::MAX);
     let padding = message.len().wrapping_sub(body_len);
-    let sound = body_len <= message.len()
-        && body_len >= 4
-        && body_len % 4 == 0
-        && (MIN_PADDING..=MAX_PADDING).contains(&padding);
+    let sound =
+        body_len >= 4 && body_len % 4 == 0 && (MIN_PADDING..=MAX_PADDING).contains(&padding);
     if !bool::from(authentic) | !sound {
         return Err(BAD);
     }
@@ -163,29 +164,24 @@ pub(crate) fn open(
 }
 
 fn parse_header(header: &[u8; INNER_HEADER]) -> (Header, u32) {
-    let mut words = header.chunks_exact(4).map(|word| {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(word);
-        u32::from_le_bytes(bytes)
-    });
-    let mut word = || words.next().unwrap_or(0);
-    let mut long = || {
-        let low = u64::from(word());
-        ((u64::from(word()) << 32) | low).cast_signed()
-    };
-    let (salt, session_id, msg_id) = (long(), long(), long());
-    let seq_no = word().cast_signed();
-    let body_len = word();
+    let long = |at| i64::from_le_bytes(*part(header, at));
+    let body_len = u32::from_le_bytes(*part(header, 28));
     let header = Header {
-        salt,
-        session_id: SessionId(session_id),
-        msg_id: MsgId(msg_id),
-        seq_no,
+        salt: long(0),
+        session_id: SessionId(long(8)),
+        msg_id: MsgId(long(16)),
+        seq_no: i32::from_le_bytes(*part(header, 24)),
     };
     (header, body_len)
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 mod tests {
     use super::*;
 
@@ -200,5 +196,85 @@ mod tests {
                 "{body}: {padding}"
             );
         }
+    }
+
+    /// A packet whose header declares `body_len` bytes, with `tail` zeros behind the header.
+    fn sealed(key: &AuthKey, body_len: i32, tail: usize) -> BytesMut {
+        let mut plain = Vec::new();
+        for long in [1_i64, 2, 3] {
+            plain.extend(long.to_le_bytes());
+        }
+        plain.extend(5_i32.to_le_bytes());
+        plain.extend(body_len.to_le_bytes());
+        plain.resize(INNER_HEADER + tail, 0);
+        let MsgKey { msg_key, .. } = msg_key(key, Direction::ToServer, &plain);
+        // Whole blocks or not at all.
+        let _ = ige_encrypt(&mut plain, &aes_key_iv(key, Direction::ToServer, &msg_key));
+        let id = key.id().0.to_le_bytes();
+        id.into_iter().chain(msg_key).chain(plain).collect()
+    }
+
+    fn key() -> AuthKey {
+        AuthKey::from_bytes(&core::array::from_fn(|n| n as u8))
+    }
+
+    #[test]
+    fn lengths_and_paddings_are_taken_up_to_their_bounds_and_no_further() {
+        let key = key();
+        for (body_len, tail) in [(4, 16), (20, 32), (16, 1_040), (1_024, 1_040)] {
+            let opened = open(&key, Direction::ToServer, sealed(&key, body_len, tail)).unwrap();
+            assert_eq!(opened.body.len(), body_len as usize);
+            let header = Header {
+                salt: 1,
+                session_id: SessionId(2),
+                msg_id: MsgId(3),
+                seq_no: 5,
+            };
+            assert_eq!(opened.header, header);
+        }
+        for (body_len, tail) in [
+            // Padding of 8 and of 1,028 bytes.
+            (8, 16),
+            (12, 1_040),
+            // No message, one that is no whole words, one that exceeds the packet by little and much.
+            (0, 16),
+            (6, 32),
+            (20, 16),
+            (i32::MAX - 3, 16),
+            (-4, 16),
+            // Not a block of it; none; half of one.
+            (4, 0),
+            (0, 0),
+            (4, 24),
+        ] {
+            let packet = sealed(&key, body_len, tail);
+            let opened = open(&key, Direction::ToServer, packet);
+            assert_eq!(
+                opened.unwrap_err(),
+                PeerMisbehaved::BadPacket,
+                "{body_len} {tail}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_key_its_message_key_and_the_direction_must_all_be_right() {
+        let key = key();
+        for (byte, body_len) in [(0, 4), (8, 4), (0, 0), (8, 0)] {
+            let mut packet = sealed(&key, body_len, 16);
+            packet[byte] ^= 1;
+            assert!(
+                open(&key, Direction::ToServer, packet).is_err(),
+                "byte {byte}"
+            );
+        }
+        let packet = sealed(&key, 4, 16);
+        assert!(open(&key, Direction::ToClient, packet.clone()).is_err());
+        for len in 0..packet.len() {
+            let cut = BytesMut::from(&packet[..len]);
+            assert!(open(&key, Direction::ToServer, cut).is_err(), "{len} bytes");
+        }
+        assert_eq!(auth_key_id(&packet), Some(key.id().0));
+        assert_eq!(auth_key_id(&packet[..7]), None);
     }
 }

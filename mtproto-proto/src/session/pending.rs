@@ -10,6 +10,9 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use mtproto_schema::Function;
+use mtproto_schema::mtproto::functions;
+
 use crate::error::{Progress, RequestError, SendError};
 use crate::ids::{MsgId, RequestId};
 use crate::sabotage::{self, Sabotage};
@@ -25,6 +28,9 @@ pub const MAX_BODY: usize = 1_044_404;
 /// Messages other than requests that are remembered, in case that a notification names them. A
 /// notification comes within a round trip.
 const MAX_REMEMBERED: usize = 1_024;
+/// What they may name or hold in all, in bytes: the members of 128 full containers, the requests of
+/// a full session eight times over. The peer decides how many ids we acknowledge.
+const MAX_REMEMBERED_BYTES: usize = 1 << 20;
 
 /// What a message id that we gave stands for.
 #[derive(Clone, Debug)]
@@ -38,7 +44,33 @@ pub(crate) enum Sent {
     /// `msg_resend_req` for these.
     Resend(Vec<MsgId>),
     Notice(Notice),
-    Container(Vec<MsgId>),
+    Container(Members),
+}
+
+/// What a container held.
+#[derive(Clone, Debug)]
+pub(crate) struct Members {
+    pub(crate) ids: Vec<MsgId>,
+    /// The server said that it has it: it may say so a thousand times.
+    acked: bool,
+}
+
+impl Members {
+    pub(crate) fn new(ids: Vec<MsgId>) -> Self {
+        Members { ids, acked: false }
+    }
+}
+
+impl Sent {
+    /// Bytes on the heap.
+    fn weight(&self) -> usize {
+        match self {
+            Sent::Acks(ids) | Sent::States(ids) | Sent::Resend(ids) => size_of_val(ids.as_slice()),
+            Sent::Container(members) => size_of_val(members.ids.as_slice()),
+            Sent::Notice(notice) => notice.len(),
+            Sent::Request(_) | Sent::FutureSalts | Sent::Ping => 0,
+        }
+    }
 }
 
 /// All that is waiting, in either sense.
@@ -46,6 +78,8 @@ pub(crate) enum Sent {
 pub(crate) struct Pending {
     last_id: u64,
     pub(super) requests: BTreeMap<RequestId, Request>,
+    /// Bytes of their bodies.
+    request_bytes: usize,
     /// Requests that may leave now. The oldest goes first, so that what is sent again does, and so
     /// that nothing overtakes what it comes after.
     pub(super) ready: BTreeSet<RequestId>,
@@ -63,8 +97,14 @@ pub(crate) struct Pending {
     /// Ended because of what they came after; nobody was told yet.
     pub(super) orphans: Vec<(RequestId, RequestError)>,
     pub(super) sent: BTreeMap<MsgId, Sent>,
+    /// The requests written in this session, by the outermost message that they left in.
+    pub(super) outermost: BTreeSet<(MsgId, RequestId)>,
+    /// Requests whose answer names no message.
+    nameless: BTreeSet<RequestId>,
     /// The ids in `sent` that are not requests, oldest first.
     remembered: VecDeque<MsgId>,
+    /// Bytes behind them.
+    remembered_bytes: usize,
     /// The request that binds a temporary key.
     binding: Option<RequestId>,
     /// Only the binding of a temporary key may leave.
@@ -103,10 +143,21 @@ impl Pending {
                 max: config.max_requests,
             });
         }
+        let (got, max) = (
+            self.request_bytes.saturating_add(got),
+            config.max_request_bytes,
+        );
+        if !is_binding && got > max && !self.requests.is_empty() {
+            return Err(SendError::TooManyBytes { got, max });
+        }
         self.last_id = self.last_id.saturating_add(1);
         let id = RequestId(self.last_id);
         if is_binding {
             self.binding = Some(id);
+        }
+        self.request_bytes = got;
+        if is_nameless(body.constructor()) {
+            self.nameless.insert(id);
         }
         let deadline = now + options.deadline.unwrap_or(config.request_timeout);
         self.deadlines.insert((deadline, id));
@@ -186,16 +237,40 @@ impl Pending {
         Some((id, self.requests.get(&id)?))
     }
 
+    /// Changes where a request is.
+    pub(super) fn place(&mut self, id: RequestId, change: impl FnOnce(&mut Request)) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let before = request.outermost();
+        change(request);
+        let after = request.outermost();
+        if let Some(before) = before {
+            self.outermost.remove(&(before, id));
+        }
+        if let Some(after) = after {
+            self.outermost.insert((after, id));
+        }
+    }
+
+    /// Requests written in this session whose id, or whose container's, is below `first`.
+    pub(crate) fn written_before(&self, first: MsgId) -> Vec<RequestId> {
+        let before = self.outermost.range(..(first, RequestId(0)));
+        let mut ids: Vec<_> = before.map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// The request goes into the packet that is being planned.
     pub(crate) fn stage(&mut self, id: RequestId, initialises: bool) {
         self.leaves_queue(id);
-        if let Some(request) = self.requests.get_mut(&id) {
+        self.place(id, |request| {
             request.initialises = initialises;
             request.was_written = true;
             request.in_former_session = false;
             request.uncertain = false;
             request.stage = Stage::Written(MsgId(0));
-        }
+        });
         // What comes after it may travel in the same packet.
         self.settle_dependants(id);
     }
@@ -211,16 +286,18 @@ impl Pending {
         ask_after: Duration,
     ) -> Vec<MsgId> {
         let named = self.get(id).map(|request| self.ids_after(request));
-        let (Some(named), Some(request)) = (named, self.requests.get_mut(&id)) else {
+        let Some(named) = named else {
             return Vec::new();
         };
-        request.stage = Stage::Written(msg_id);
-        request.seq_no = seq_no;
-        request.container = None;
-        request.repeated = false;
-        request.written_at = now;
-        request.named.clone_from(&named);
-        request.ask_again = ask_after;
+        self.place(id, |request| {
+            request.stage = Stage::Written(msg_id);
+            request.seq_no = seq_no;
+            request.container = None;
+            request.repeated = false;
+            request.written_at = now;
+            request.named.clone_from(&named);
+            request.ask_again = ask_after;
+        });
         self.written.insert((now, id));
         self.sent.insert(msg_id, Sent::Request(id));
         self.ask_at(id, Some(now + ask_after));
@@ -229,20 +306,26 @@ impl Pending {
 
     /// The request left inside this container.
     pub(crate) fn written_in(&mut self, id: RequestId, container: MsgId) {
-        if let Some(request) = self.requests.get_mut(&id) {
-            request.container = Some(container);
-        }
+        self.place(id, |request| request.container = Some(container));
     }
 
     /// Something other than a request leaves under this message id.
     pub(crate) fn remember(&mut self, msg_id: MsgId, what: Sent) {
+        self.remembered_bytes = self.remembered_bytes.saturating_add(what.weight());
         self.sent.insert(msg_id, what);
         self.remembered.push_back(msg_id);
-        while self.remembered.len() > MAX_REMEMBERED {
-            if let Some(oldest) = self.remembered.pop_front() {
-                self.sent.remove(&oldest);
-            }
+        while (self.remembered.len() > MAX_REMEMBERED
+            || self.remembered_bytes > MAX_REMEMBERED_BYTES)
+            && let Some(oldest) = self.remembered.pop_front()
+        {
+            self.take_sent(oldest);
         }
+    }
+
+    fn take_sent(&mut self, msg_id: MsgId) -> Option<Sent> {
+        let sent = self.sent.remove(&msg_id)?;
+        self.remembered_bytes = self.remembered_bytes.saturating_sub(sent.weight());
+        Some(sent)
     }
 
     pub(super) fn joins_queue(&mut self, id: RequestId) {
@@ -283,12 +366,11 @@ impl Pending {
 
     /// The oldest written request with this constructor: for answers that name no message.
     pub(crate) fn written_with_constructor(&self, constructor: u32) -> Option<RequestId> {
-        self.requests
-            .iter()
-            .find(|(_, request)| {
+        self.nameless.iter().copied().find(|id| {
+            self.get(*id).is_some_and(|request| {
                 request.stage != Stage::Queued && request.body.constructor() == constructor
             })
-            .map(|(id, _)| *id)
+        })
     }
 
     /// Ends a request that was answered with success: nothing has to name it any more.
@@ -311,6 +393,11 @@ impl Pending {
         self.leaves_queue(id);
         self.ask_at(id, None);
         let request = self.requests.remove(&id)?;
+        self.request_bytes = self.request_bytes.saturating_sub(request.body.len());
+        self.nameless.remove(&id);
+        if let Some(outermost) = request.outermost() {
+            self.outermost.remove(&(outermost, id));
+        }
         self.deadlines.remove(&(request.deadline, id));
         self.written.remove(&(request.written_at, id));
         self.repeats.remove(&id);
@@ -338,8 +425,14 @@ impl Pending {
     /// The requests behind a message id or behind a container's that the server said it has, each
     /// once. What is not authentic is told and changes nothing.
     pub(crate) fn acknowledge(&mut self, msg_id: MsgId, authentic: bool) -> Vec<RequestId> {
-        let members = match self.sent.get(&msg_id) {
-            Some(Sent::Container(members)) => members.clone(),
+        let members = match self.sent.get_mut(&msg_id) {
+            Some(Sent::Container(members)) => {
+                if members.acked {
+                    return Vec::new();
+                }
+                members.acked = authentic;
+                members.ids.clone()
+            }
             Some(_) => [msg_id].into(),
             None => return Vec::new(),
         };
@@ -383,7 +476,7 @@ impl Pending {
                 | Sent::Resend(_)
                 | Sent::Notice(_),
             ) => {
-                self.sent.remove(&msg_id);
+                self.take_sent(msg_id);
                 true
             }
             Some(Sent::Request(_) | Sent::Acks(_) | Sent::Container(_)) | None => false,
@@ -396,7 +489,7 @@ impl Pending {
     pub(crate) fn refused(&mut self, msg_id: MsgId, now: Time) -> Option<Vec<Sent>> {
         let members = match self.sent.get(&msg_id)? {
             Sent::Container(_) if sabotage::breaks(Sabotage::ContainerMembership) => Vec::new(),
-            Sent::Container(members) => members.clone(),
+            Sent::Container(members) => members.ids.clone(),
             Sent::Request(_)
             | Sent::Acks(_)
             | Sent::FutureSalts
@@ -406,7 +499,7 @@ impl Pending {
             | Sent::Notice(_) => [msg_id].into(),
         };
         if matches!(self.sent.get(&msg_id), Some(Sent::Container(_))) {
-            self.sent.remove(&msg_id);
+            self.take_sent(msg_id);
         }
         let (unsettled, refused): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| {
             self.request_of(*member)
@@ -417,7 +510,7 @@ impl Pending {
         Some(
             refused
                 .into_iter()
-                .filter_map(|member| self.sent.remove(&member))
+                .filter_map(|member| self.take_sent(member))
                 .collect(),
         )
     }
@@ -447,4 +540,12 @@ impl Pending {
             .filter(|(at, _)| *at <= now)
             .map(|(_, id)| *id)
     }
+}
+
+/// Whether the answer to a call says nothing of the message that it answers.
+fn is_nameless(constructor: u32) -> bool {
+    matches!(
+        constructor,
+        functions::DestroySession::ID | functions::DestroyAuthKey::ID
+    )
 }

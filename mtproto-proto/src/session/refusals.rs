@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::session::asking::Described;
 use crate::session::incoming::Context;
 use crate::session::pending::Sent;
-use crate::session::{Acks, Event, Former, SeqNo, Session, Side, random_id};
+use crate::session::{Acks, Former, SeqNo, Session, Side, random_id};
 use crate::time::Time;
 
 /// Requests have a budget; acknowledgements, pings and questions of ours are sent again after so
@@ -75,7 +75,7 @@ impl Session {
             client.salts.replace(bad.new_server_salt, server_now);
             client.salts_asked = None;
         }
-        self.events.push_back(Event::KeyStateChanged);
+        self.tell_key_state();
         self.send_again(&refused, Fate::NotReceived);
     }
 
@@ -96,7 +96,7 @@ impl Session {
             match member {
                 Sent::Request(id) => requests.push(id),
                 _ if !repeat => {}
-                Sent::Acks(ids) => self.acks.put_back(ids),
+                Sent::Acks(ids) => self.acks.put_back(ids, self.config.limits.acks),
                 Sent::FutureSalts => {
                     if let Side::Client(client) = &mut self.side {
                         client.salts_asked = None;

@@ -6,7 +6,6 @@
 //! Must not know: calls, bytes on the wire.
 //! Spec: "Service Messages about Messages".
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -27,6 +26,9 @@ use crate::time::Time;
 
 /// `msg_detailed_info`, the longer announcement: constructor, two ids, length, status.
 const ANNOUNCEMENT_LEN: usize = 28;
+/// What it takes to keep a message besides its bytes: its places in up to four maps, with the slack of
+/// trees and of the allocator.
+const NOTICE_OVERHEAD: usize = 256;
 /// The client is not asked more often, whatever the config says.
 const MIN_STATE_AFTER: Duration = Duration::from_secs(1);
 
@@ -108,13 +110,26 @@ impl Session {
         }
     }
 
-    /// Bytes of what waits for the stream or for an acknowledgement.
+    /// Bytes of what waits for the stream or for an acknowledgement, with what it takes to keep it.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        let unacked = match &self.side {
-            Side::Client(_) => 0,
-            Side::Server(server) => server.unacked.bytes(),
+        let (unacked, count) = match &self.side {
+            Side::Client(_) => (0, 0),
+            Side::Server(server) => (server.unacked.bytes(), server.unacked.len()),
         };
-        unacked.saturating_add(self.out.bytes())
+        let count = count.saturating_add(self.out.len());
+        unacked
+            .saturating_add(self.out.bytes())
+            .saturating_add(count.saturating_mul(NOTICE_OVERHEAD))
+    }
+
+    /// Whether a call was not answered, or its answer not acknowledged. Server.
+    pub(crate) fn owes_answers(&self) -> bool {
+        match &self.side {
+            Side::Client(_) => false,
+            Side::Server(server) => {
+                !server.running.is_empty() || server.unacked.has_answers() || self.out.has_answers()
+            }
+        }
     }
 
     /// Forgets the oldest of it, what was sent before what was not; `false` if there is nothing.
@@ -194,11 +209,7 @@ impl Session {
 
     /// Answers a question for the state of these messages.
     pub(super) fn tell_states(&mut self, question: MsgId, msg_ids: &[i64]) {
-        let unsaid: BTreeSet<MsgId> = self.acks.pending().iter().copied().collect();
-        let info: Vec<u8> = msg_ids
-            .iter()
-            .map(|id| self.state_of(MsgId(*id), &unsaid))
-            .collect();
+        let info: Vec<u8> = msg_ids.iter().map(|id| self.state_of(MsgId(*id))).collect();
         let info = types::MsgsStateInfo {
             req_msg_id: question.0,
             info: Bytes::from(info),
@@ -207,12 +218,12 @@ impl Session {
     }
 
     /// The state of the other side's message, with what is known of its answer; of a message of
-    /// ours, whether it is still there. `unsaid`: what has to be acknowledged yet.
-    fn state_of(&self, msg_id: MsgId, unsaid: &BTreeSet<MsgId>) -> u8 {
+    /// ours, whether it is still there.
+    fn state_of(&self, msg_id: MsgId) -> u8 {
         let Side::Server(server) = &self.side else {
             return self.arrival_of(msg_id);
         };
-        let acknowledged = if unsaid.contains(&msg_id) {
+        let acknowledged = if self.acks.contains(msg_id) {
             0
         } else {
             flag::ACKNOWLEDGED

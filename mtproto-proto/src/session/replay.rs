@@ -55,9 +55,6 @@ impl Replay {
         if sabotage::breaks(Sabotage::Replay) {
             return Seen::New;
         }
-        if self.ids.back().is_none_or(|newest| id > *newest) && id > self.floor {
-            return Seen::New;
-        }
         if self.ids.binary_search(&id).is_ok() {
             Seen::Before
         } else if id <= self.floor {
@@ -72,23 +69,19 @@ impl Replay {
         if let Some(journal) = &mut self.journal {
             journal.insert(id);
         }
-        match self.ids.back() {
-            Some(newest) if id <= *newest => {
-                if let Err(at) = self.ids.binary_search(&id) {
-                    self.ids.insert(at, id);
-                }
-            }
-            Some(_) | None => self.ids.push_back(id),
+        if let Err(at) = self.ids.binary_search(&id) {
+            self.ids.insert(at, id);
         }
         while self.ids.len() > MAX
             || (self.ids.len() > KEEP && self.ids.front().is_some_and(|oldest| *oldest < horizon))
         {
-            if let Some(oldest) = self.ids.pop_front() {
-                self.floor = self.floor.max(oldest);
-                if let Some(journal) = &mut self.journal {
-                    // What is below the floor is known by the floor.
-                    journal.remove(&oldest);
-                }
+            let Some(oldest) = self.ids.pop_front() else {
+                break;
+            };
+            self.floor = self.floor.max(oldest);
+            if let Some(journal) = &mut self.journal {
+                // What is below the floor is known by the floor.
+                journal.remove(&oldest);
             }
         }
     }
@@ -131,6 +124,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -184,5 +179,30 @@ mod tests {
             replay.insert(id, 0);
         }
         assert_eq!(replay.take_change().len(), MAX, "however long nobody asks");
+    }
+
+    #[test]
+    fn the_floor_and_all_below_it_are_unknown() {
+        let mut replay = Replay::above(100);
+        assert_eq!(replay.check(99), Seen::Unknown);
+        assert_eq!(replay.check(100), Seen::Unknown);
+        assert_eq!(replay.check(101), Seen::New);
+        replay.restore(7, [6, 7, 8].into());
+        assert_eq!(replay.ids().collect::<Vec<_>>(), [8]);
+        assert_eq!(
+            (replay.check(7), replay.check(8)),
+            (Seen::Unknown, Seen::Before)
+        );
+        assert_eq!((replay.floor(), replay.newest()), (7, Some(8)));
+    }
+
+    #[test]
+    fn what_is_as_old_as_the_window_is_kept() {
+        let mut replay = Replay::default();
+        for id in 1..=200 {
+            replay.insert(id, 10);
+        }
+        assert_eq!(replay.check(10), Seen::Before);
+        assert_eq!(replay.check(9), Seen::Unknown);
     }
 }

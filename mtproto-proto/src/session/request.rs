@@ -7,6 +7,7 @@
 //! Spec: "Service Messages", RPC query result; "Service Messages about Messages".
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -17,14 +18,25 @@ use crate::sabotage::{self, Sabotage};
 use crate::session::after;
 use crate::session::bind::BindRequest;
 use crate::session::is_service_call;
+use crate::shown::Shown;
 use crate::time::Time;
 
 /// What a request says once it has a message id.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Body {
     Ready(Bytes),
     /// `auth.bindTempAuthKey`, which contains its own message id.
     Bind(BindRequest),
+}
+
+/// Shows its constructor and its length only: what waits may be a code or a token.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Ready(bytes) => Shown(bytes).fmt(f),
+            Body::Bind(request) => request.fmt(f),
+        }
+    }
 }
 
 impl Body {
@@ -107,6 +119,13 @@ impl Request {
             Stage::Queued => None,
             Stage::Written(msg_id) => Some(msg_id),
         }
+    }
+
+    /// The outermost message that it left in, if that was in this session: a container's id stands
+    /// for its members.
+    pub(super) fn outermost(&self) -> Option<MsgId> {
+        let written = self.msg_id().filter(|_| !self.in_former_session);
+        written.map(|msg_id| self.container.unwrap_or(msg_id))
     }
 
     /// What is known of it if nothing more is heard.

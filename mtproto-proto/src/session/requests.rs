@@ -17,6 +17,7 @@ use rand_core::Rng as _;
 use crate::error::count;
 use crate::ids::{MsgId, SessionId};
 use crate::rng::Rng;
+use crate::session::backlog::keep;
 use crate::session::incoming::{Context, Message, constructor, container, parse};
 use crate::session::msg_id::{Age, Parity};
 use crate::session::outgoing::Notice;
@@ -61,15 +62,19 @@ impl Session {
             _ if msg_id.0 & 3 != 0 => Some(code::WRONG_LOW_BITS),
             // The id of another message; the same container twice is walked, and its members are
             // known. To refuse it would make the client believe that they were not executed.
-            (_, Seen::Before) if is_container && !self.knows_members(&message.body) => {
+            (_, Seen::Before) if is_container && !self.knows_members(&message) => {
                 Some(code::CONTAINER_SEEN_BEFORE)
             }
             (_, Seen::Before) if is_container => {
-                let mut context = Context::new(now, self.id);
+                let mut context = Context::new(now, self.id, &self.config.limits);
                 return self.walk(&mut context, message, rng);
             }
             (_, Seen::Before) => {
-                return self.came_twice(&Context::new(now, self.id), msg_id, seq_no);
+                return self.came_twice(
+                    &Context::new(now, self.id, &self.config.limits),
+                    msg_id,
+                    seq_no,
+                );
             }
             (Age::TooNew, _) => Some(code::TOO_HIGH),
             (Age::TooOld, Seen::Unknown) => Some(code::TOO_OLD_TO_KNOW),
@@ -86,11 +91,11 @@ impl Session {
             .or_else(|| server.incoming.check(msg_id.0, seq_no))
             .or_else(|| (is_container && seq_no::is_content(seq_no)).then_some(code::ODD_CONTAINER))
             .or_else(|| {
-                (is_container && !sound_container(&message.body)).then_some(code::BAD_CONTAINER)
+                (is_container && !sound_container(&message, self.config.limits.container_items))
+                    .then_some(code::BAD_CONTAINER)
             })
             .or_else(|| {
-                (!is_container && !seq_no::is_content(seq_no) && is_call(&message.body))
-                    .then_some(code::EVEN_CALL)
+                (!seq_no::is_content(seq_no) && is_call(&message.body)).then_some(code::EVEN_CALL)
             });
         if let Some(code) = refuse {
             return self.refuse(now, msg_id, seq_no, code);
@@ -98,11 +103,12 @@ impl Session {
         server.incoming.accept(msg_id.0, seq_no);
         server.heard = now;
         self.replay.insert(msg_id.0, self.ids.horizon(now));
-        if server.created.is_none() || msg_id.0 < self.first_from_peer {
+        let first = self.first_from_peer.min(msg_id.0);
+        let before = core::mem::replace(&mut self.first_from_peer, first);
+        if server.created.is_none() || first != before {
             self.announce(msg_id, rng);
         }
-        self.first_from_peer = self.first_from_peer.min(msg_id.0);
-        let mut context = Context::new(now, self.id);
+        let mut context = Context::new(now, self.id, &self.config.limits);
         self.walk(&mut context, message, rng);
     }
 
@@ -121,8 +127,8 @@ impl Session {
     }
 
     /// Whether every member of a container came before.
-    fn knows_members(&self, body: &Bytes) -> bool {
-        container(body).is_ok_and(|members| {
+    fn knows_members(&self, message: &Message) -> bool {
+        container(message, self.config.limits.container_items).is_ok_and(|members| {
             members
                 .iter()
                 .all(|member| self.replay.check(member.msg_id.0) != Seen::New)
@@ -226,6 +232,7 @@ impl Session {
             msg_id,
             seq_no,
             body,
+            whole,
         } = message;
         let mut reader = Reader::new(&body);
         let _ = reader.u32();
@@ -242,7 +249,7 @@ impl Session {
                 self.notify_service(Parity::Response, &types::Pong { msg_id: msg_id.0, ping_id });
                 let secs = u64::try_from(delay.clamp(0, MAX_DISCONNECT_DELAY)).unwrap_or(0);
                 let delay = Duration::from_secs(secs);
-                self.events.push_back(Event::DisconnectAfter { delay });
+                self.tell_note(Event::DisconnectAfter { delay });
             }
             functions::GetFutureSalts::ID => {
                 let num = reader.i32();
@@ -257,10 +264,10 @@ impl Session {
             functions::DestroySession::ID => {
                 let session_id = SessionId(reader.i64());
                 reader.check()?;
-                self.events.push_back(Event::DestroySession { msg_id, session_id });
+                self.tell_note(Event::DestroySession { msg_id, session_id });
             }
             functions::DestroyAuthKey::ID => {
-                self.events.push_back(Event::DestroyAuthKey { msg_id });
+                self.tell_note(Event::DestroyAuthKey { msg_id });
             }
             // Only over HTTP does waiting mean anything.
             types::HttpWait::ID
@@ -280,13 +287,20 @@ impl Session {
                 if self.take_common(msg_id, constructor, &body)? {
                     return Ok(true);
                 }
-                return Ok(self.take_call(context.now, msg_id, seq_no, body));
+                let call = Message { msg_id, seq_no, body, whole };
+                return Ok(self.take_call(context.now, call));
             }
         }
         Ok(true)
     }
 
-    fn take_call(&mut self, now: Time, msg_id: MsgId, seq_no: i32, body: Bytes) -> bool {
+    fn take_call(&mut self, now: Time, call: Message) -> bool {
+        let Message {
+            msg_id,
+            seq_no,
+            body,
+            whole,
+        } = call;
         if !seq_no::is_content(seq_no) {
             self.refuse(now, msg_id, seq_no, code::EVEN_CALL);
             return false;
@@ -294,22 +308,19 @@ impl Session {
         let Side::Server(server) = &mut self.side else {
             return false;
         };
-        if !server.running.has_room_for(&body) {
-            let busy = types::RpcError {
-                error_code: 429,
-                error_message: "Too Many Requests".into(),
-            };
-            self.answer(msg_id, busy.to_bytes());
+        if !server.running.has_room_for(&body, &self.config.limits) {
+            self.answer_busy(msg_id);
             return true;
         }
-        server.running.start(msg_id, &body);
-        self.events.push_back(Event::Request { msg_id, body });
+        let body = keep(body, whole);
+        server.running.start(msg_id, body.clone());
+        self.events.push(Event::Request { msg_id, body });
         true
     }
 
     fn answer_future_salts(&mut self, now: Time, msg_id: MsgId, num: i32) {
         let server_now = self.ids.server_now(now);
-        let Side::Server(server) = &self.side else {
+        let Side::Server(server) = &mut self.side else {
             return;
         };
         let salts = types::FutureSalts {
@@ -326,7 +337,7 @@ impl Session {
             return;
         };
         let outcome = if server.running.end(dropped) {
-            self.events.push_back(Event::Dropped { msg_id: dropped });
+            self.tell_note(Event::Dropped { msg_id: dropped });
             let running = RpcDropAnswer::RpcAnswerDroppedRunning;
             self.answer(dropped, running.to_bytes());
             running
@@ -351,6 +362,23 @@ impl Session {
             answers: Some(request),
             body,
         });
+    }
+
+    fn answer_busy(&mut self, request: MsgId) {
+        let busy = types::RpcError {
+            error_code: 429,
+            error_message: "Too Many Requests".into(),
+        };
+        self.answer(request, busy.to_bytes());
+    }
+
+    /// Answers a call for which the owner has no room. Server.
+    pub(crate) fn respond_busy(&mut self, request: MsgId) {
+        if let Side::Server(server) = &mut self.side
+            && server.running.end(request)
+        {
+            self.answer_busy(request);
+        }
     }
 
     /// Answers a call with its boxed result. Server. `false` if nobody waits for it or it is
@@ -396,8 +424,8 @@ fn dropped_answer(answer: MsgId, seq_no: i32, len: usize) -> RpcDropAnswer {
 }
 
 /// Whether a container can be taken apart, does not nest and has legal ids inside.
-fn sound_container(body: &Bytes) -> bool {
-    container(body).is_ok_and(|members| {
+fn sound_container(message: &Message, max: usize) -> bool {
+    container(message, max).is_ok_and(|members| {
         members.iter().all(|member| {
             member.msg_id.0 & 3 == 0 && constructor(&member.body) != Some(types::MsgContainer::ID)
         })

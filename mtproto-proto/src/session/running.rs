@@ -11,12 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::ids::MsgId;
-
-/// Calls at once, per session: as many as a client of ours sends by default, sixteen times what one
-/// of TDLib's keeps in flight.
-const MAX: usize = 16_384;
-/// Bytes of their bodies: as much as may wait in the other direction.
-const MAX_BYTES: usize = 16 << 20;
+use crate::session::Limits;
 
 /// The calls of one session.
 #[derive(Debug, Default)]
@@ -35,15 +30,15 @@ struct Journal {
 
 impl Running {
     /// Whether there is room for one more call.
-    pub(super) fn has_room_for(&self, body: &Bytes) -> bool {
+    pub(super) fn has_room_for(&self, body: &Bytes, limits: &Limits) -> bool {
         let bytes = self.bytes.saturating_add(body.len());
-        self.calls.len() < MAX && (bytes <= MAX_BYTES || self.calls.is_empty())
+        self.calls.len() < limits.calls && (bytes <= limits.call_bytes || self.calls.is_empty())
     }
 
-    pub(super) fn start(&mut self, msg_id: MsgId, body: &Bytes) {
+    /// A call begins; its body keeps little else.
+    pub(super) fn start(&mut self, msg_id: MsgId, body: Bytes) {
         self.bytes = self.bytes.saturating_add(body.len());
-        // A copy, for the call may be a small part of a large packet.
-        self.calls.insert(msg_id, Bytes::copy_from_slice(body));
+        self.calls.insert(msg_id, body);
         if let Some(journal) = &mut self.journal {
             journal.started.insert(msg_id);
         }
@@ -112,12 +107,12 @@ mod tests {
     #[test]
     fn a_change_is_what_is_left_of_all_that_happened() {
         let mut running = Running::default();
-        running.start(MsgId(4), &body());
-        running.start(MsgId(8), &body());
+        running.start(MsgId(4), body());
+        running.start(MsgId(8), body());
         running.begin_journal();
         assert!(running.end(MsgId(8)) && !running.end(MsgId(8)));
-        running.start(MsgId(12), &body());
-        running.start(MsgId(16), &body());
+        running.start(MsgId(12), body());
+        running.start(MsgId(16), body());
         assert!(running.end(MsgId(12)));
         assert_eq!(
             running.take_change(),
@@ -131,16 +126,17 @@ mod tests {
     #[test]
     fn their_number_and_their_bytes_are_bounded() {
         let mut running = Running::default();
-        let large = Bytes::from(alloc::vec![0; MAX_BYTES]);
-        assert!(running.has_room_for(&large));
-        running.start(MsgId(4), &large);
-        assert!(!running.has_room_for(&body()));
+        let limits = Limits::server();
+        let large = Bytes::from(alloc::vec![0; limits.call_bytes]);
+        assert!(running.has_room_for(&large, &limits));
+        running.start(MsgId(4), large.clone());
+        assert!(!running.has_room_for(&body(), &limits));
         assert!(running.end(MsgId(4)));
         for id in 0..16_384 {
-            assert!(running.has_room_for(&body()));
-            running.start(MsgId(id), &body());
+            assert!(running.has_room_for(&body(), &limits));
+            running.start(MsgId(id), body());
         }
-        assert!(!running.has_room_for(&body()));
+        assert!(!running.has_room_for(&body(), &limits));
         assert_eq!(running.bytes, 4 * 16_384);
     }
 }

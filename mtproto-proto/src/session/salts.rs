@@ -169,6 +169,9 @@ pub struct ServerSalts {
     key: AuthKeyId,
     /// The salt that both sides computed in the handshake, and until when it is accepted.
     first: Option<(i64, Time)>,
+    /// The salts of a period and of those that follow, as far as a client has asked for them. It may
+    /// ask a thousand times in one packet, and each is a hash.
+    computed: (u64, Vec<i64>),
 }
 
 /// Length of one salt's time: the specification's number.
@@ -179,7 +182,12 @@ impl ServerSalts {
     pub fn new(secret: [u8; 32], key: AuthKeyId, first: Option<(i64, Time)>) -> Self {
         // As long as any other salt: its period and one more.
         let first = first.map(|(salt, made)| (salt, made + Duration::from_secs(2 * PERIOD)));
-        ServerSalts { secret, key, first }
+        ServerSalts {
+            secret,
+            key,
+            first,
+            computed: (0, Vec::new()),
+        }
     }
 
     fn of_period(&self, period: u64) -> i64 {
@@ -212,17 +220,25 @@ impl ServerSalts {
     }
 
     /// The answer to `get_future_salts`: this half hour's salt and those that follow.
-    pub(crate) fn future(&self, count: i32, now: Time) -> Vec<types::FutureSalt> {
-        let count = u64::try_from(count)
-            .unwrap_or(0)
-            .clamp(1, MAX_FUTURE as u64);
+    pub(crate) fn future(&mut self, count: i32, now: Time) -> Vec<types::FutureSalt> {
+        let count = usize::try_from(count).unwrap_or(0).clamp(1, MAX_FUTURE);
         let first = now.unix() / PERIOD;
-        (first..first.saturating_add(count))
-            .map(|period| types::FutureSalt {
+        if self.computed.0 != first {
+            self.computed = (first, Vec::new());
+        }
+        let known = u64::try_from(self.computed.1.len()).unwrap_or(u64::MAX);
+        let end = first.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        for period in first.saturating_add(known)..end {
+            let salt = self.of_period(period);
+            self.computed.1.push(salt);
+        }
+        (first..end)
+            .zip(&self.computed.1)
+            .map(|(period, salt)| types::FutureSalt {
                 valid_since: unix_i32(period.saturating_mul(PERIOD)),
                 // Accepted for one more period.
                 valid_until: unix_i32(period.saturating_add(2).saturating_mul(PERIOD)),
-                salt: self.of_period(period),
+                salt: *salt,
             })
             .collect()
     }
@@ -259,6 +275,7 @@ fn unix_i32(secs: u64) -> i32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -266,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_client_follows_the_announced_salts_and_a_server_accepts_each() {
-        let server = ServerSalts::new([7; 32], AuthKeyId(1), Some((42, NOW)));
+        let mut server = ServerSalts::new([7; 32], AuthKeyId(1), Some((42, NOW)));
         let mut client = Salts::first(42, NOW);
         assert!(server.accepts(client.get(NOW), NOW));
         client.learn(&server.future(64, NOW), NOW);
@@ -285,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn salts_that_were_computed_are_those_that_would_be() {
+        let mut server = ServerSalts::new([7; 32], AuthKeyId(1), None);
+        for (count, hours) in [
+            (3, 0),
+            (1, 0),
+            (64, 0),
+            (i32::MAX, 0),
+            (-5, 0),
+            (2, 9),
+            (64, 9),
+        ] {
+            let now = NOW + Duration::from_secs(hours * 3600);
+            let salts = server.future(count, now);
+            let len = usize::try_from(count).unwrap_or(0).clamp(1, MAX_FUTURE);
+            assert_eq!(salts.len(), len, "{count}");
+            for salt in salts {
+                let since = from_unix(salt.valid_since);
+                assert_eq!(salt.salt, server.current(since));
+                assert_eq!(
+                    from_unix(salt.valid_until),
+                    since + Duration::from_secs(3600)
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_salt_that_replaced_a_bad_one_is_trusted_for_ten_minutes() {
         let mut client = Salts::new(0, Time::ZERO);
         assert!(client.needs_more(NOW));
@@ -292,5 +336,32 @@ mod tests {
         assert_eq!(client.get(NOW), 9);
         assert!(client.is_valid(NOW + Duration::from_secs(500)));
         assert!(!client.is_valid(NOW + Duration::from_secs(590)));
+    }
+
+    #[test]
+    fn a_server_accepts_this_period_s_salt_the_last_one_s_and_the_handshake_s_for_an_hour() {
+        let server = ServerSalts::new([7; 32], AuthKeyId(1), Some((42, NOW)));
+        let period = |n: u64| server.of_period(NOW.unix() / PERIOD + n);
+        let at = |secs| NOW + Duration::from_secs(secs);
+        let begin = Time::from_unix((NOW.unix() / PERIOD + 5) * PERIOD);
+        let end = begin + Duration::from_secs(PERIOD - 1);
+        for now in [begin, end] {
+            let accepted = [3, 4, 5, 6, 7].map(|n| server.accepts(period(n), now));
+            assert_eq!(accepted, [false, true, true, false, false]);
+        }
+        assert!(server.accepts(42, at(0)) && server.accepts(42, at(3_599)));
+        assert!(!server.accepts(42, at(3_600)) && !server.accepts(42, at(3_601)));
+        assert!(!server.accepts(41, at(0)));
+        let stored = ServerSalts::new([7; 32], AuthKeyId(1), None);
+        assert!(!stored.accepts(42, at(0)) && !stored.accepts(0, at(0)));
+        assert!(stored.accepts(period(0), NOW));
+    }
+
+    #[test]
+    fn a_salt_is_valid_while_it_lasts_for_more_than_a_minute() {
+        let salts = Salts::new(9, NOW + MARGIN);
+        assert!(salts.is_valid(Time::from_nanos(NOW.as_nanos() - 1)));
+        assert!(!salts.is_valid(NOW));
+        assert!(!salts.is_valid(NOW + Duration::from_nanos(1)));
     }
 }

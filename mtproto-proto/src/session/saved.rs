@@ -131,7 +131,7 @@ impl Session {
         };
         Saved {
             counters: self.counters(),
-            acks: self.acks.pending().to_vec(),
+            acks: self.acks.pending(),
             came: self.replay.ids().collect(),
             disowned: server.disowned.ids().clone(),
             ended: Vec::new(),
@@ -155,7 +155,7 @@ impl Session {
         server.unacked.begin_journal();
         server.mark = Mark {
             counters,
-            acks: self.acks.pending().to_vec(),
+            acks: self.acks.pending(),
             queue: self.out.mark(),
         };
     }
@@ -171,7 +171,7 @@ impl Session {
         let (unqueued, queued) = self.out.since(&server.mark.queue);
         let change = Saved {
             counters,
-            acks: self.acks.pending().to_vec(),
+            acks: self.acks.pending(),
             came: self.replay.take_change(),
             disowned: server.disowned.take_change(),
             ended,
@@ -211,7 +211,8 @@ impl Session {
         server.unacked.restore(saved.kept, now);
         self.out.restore(saved.queued);
         for id in saved.acks {
-            self.acks.push(id, now, self.config.ack_delay);
+            let (delay, max) = (self.config.ack_delay, self.config.limits.acks);
+            self.acks.push(id, now, delay, max);
         }
         self.timers.set(Timer::Ack, self.acks.deadline());
     }

@@ -96,4 +96,28 @@ mod tests {
         assert_eq!(incoming.check(96, 1), None);
         assert_eq!(incoming.check(96, 9), Some(33));
     }
+
+    #[test]
+    fn only_a_newer_id_moves_the_number_and_the_same_id_counts_as_older() {
+        let mut incoming = Incoming::default();
+        incoming.accept(100, 7);
+        assert_eq!(incoming.check(100, 1), None);
+        assert_eq!(incoming.check(100, 9), Some(33));
+        incoming.accept(100, 9);
+        incoming.accept(96, 11);
+        assert_eq!(incoming.newest(), (100, 7));
+        assert_eq!(incoming.check(96, 7), None);
+        incoming.accept(104, 5);
+        assert_eq!(incoming.newest(), (104, 7));
+    }
+
+    #[test]
+    fn content_is_told_by_the_lowest_bit() {
+        for seq_no in [1, 3, i32::MAX, -1] {
+            assert!(is_content(seq_no), "{seq_no}");
+        }
+        for seq_no in [0, 2, 4, i32::MIN] {
+            assert!(!is_content(seq_no), "{seq_no}");
+        }
+    }
 }

@@ -110,6 +110,9 @@ impl Session {
             return self.learn_state_info(info);
         };
         let asked = match client.pending.sent(MsgId(info.req_msg_id)) {
+            Some(Sent::States(asked)) if asked.len() != info.info.len() => {
+                return count(&mut self.stats.malformed);
+            }
             Some(Sent::States(asked)) => asked.iter().map(|id| id.0).collect::<Vec<_>>(),
             Some(
                 Sent::Request(_)
@@ -223,7 +226,7 @@ impl Session {
             Side::Server(server) => return server.unacked.acknowledged(msg_id),
         };
         for id in client.pending.acknowledge(msg_id, authentic) {
-            self.events.push_back(Event::Acked { id });
+            self.events.push(Event::Acked { id });
         }
     }
 
@@ -238,7 +241,7 @@ impl Session {
             count(&mut self.stats.resent);
         }
         for (id, error) in ended {
-            self.events.push_back(Event::Failed { id, error });
+            self.events.push(Event::Failed { id, error });
         }
         self.tell_orphans();
     }

@@ -138,6 +138,10 @@ impl Unacked {
         self.bytes
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     pub(super) fn contains(&self, msg_id: MsgId) -> bool {
         self.kept.contains_key(&msg_id)
     }
@@ -145,6 +149,10 @@ impl Unacked {
     /// The answer to a call.
     pub(super) fn answer_to(&self, request: MsgId) -> Option<MsgId> {
         self.answers.get(&request).copied()
+    }
+
+    pub(super) fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
     }
 
     /// Sends one message again, whatever its length: the client asked for it.
@@ -169,9 +177,12 @@ impl Unacked {
 
     /// The stream that carried everything broke; another one carries the session now.
     pub(super) fn remind_of_all(&mut self) {
-        let all: Vec<MsgId> = self.kept.keys().copied().collect();
-        for msg_id in all {
-            self.remind(msg_id);
+        // A session that changes streams all the time is not worth looking at all each time.
+        if self.again.len().saturating_add(self.announce.len()) < self.kept.len() {
+            let all: Vec<MsgId> = self.kept.keys().copied().collect();
+            for msg_id in all {
+                self.remind(msg_id);
+            }
         }
         self.stop_asking();
         self.questions = 0;

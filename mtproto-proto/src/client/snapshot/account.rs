@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
 use zeroize::Zeroizing;
 
+use super::Key;
 use crate::connection::KeyState;
 use crate::ids::DcId;
 
@@ -81,7 +82,22 @@ pub(super) fn dc_to_bytes(key: &KeyState, authorized: bool) -> Bytes {
     let mut out = Zeroizing::new(Vec::with_capacity(key.len().saturating_add(1)));
     out.push(if authorized { AUTHORIZED } else { 0 });
     out.extend_from_slice(&key);
-    Bytes::copy_from_slice(&out)
+    secret(out)
+}
+
+/// Bytes that are zeroised when the last copy of them is gone.
+pub(super) fn secret(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(bytes)
+}
+
+/// The value of a key, copied out of other bytes.
+pub(super) fn value_of(key: Key, bytes: &[u8]) -> Bytes {
+    match key {
+        Key::Dc(_) => secret(Zeroizing::new(bytes.to_vec())),
+        Key::Account | Key::DcOptions | Key::Updates | Key::Channel(_) | Key::Peer(_) => {
+            Bytes::copy_from_slice(bytes)
+        }
+    }
 }
 
 /// A key that names another DC than `dc` is none: used there, it would be refused for ever.

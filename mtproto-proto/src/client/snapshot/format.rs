@@ -81,7 +81,7 @@ pub(super) fn value(key: Key, bytes: &[u8]) -> Option<Bytes> {
             Key::Dc(dc) => account::dc_from_bytes(dc, bytes).is_some(),
             Key::DcOptions | Key::Updates | Key::Channel(_) | Key::Peer(_) => true,
         };
-    good.then(|| Bytes::copy_from_slice(bytes))
+    good.then(|| account::value_of(key, bytes))
 }
 
 /// Their number and all entries, to the end. Memory grows with what is read, not with the number.

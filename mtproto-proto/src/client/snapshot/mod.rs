@@ -239,7 +239,7 @@ impl Snapshot {
                 Key::Updates | Key::Channel(_) | Key::Peer(_) => false,
             })
             // A copy, so that each snapshot wipes its own.
-            .map(|(key, value)| (*key, Bytes::copy_from_slice(value)))
+            .map(|(key, value)| (*key, account::value_of(*key, value)))
             .collect();
         Snapshot { entries }
     }

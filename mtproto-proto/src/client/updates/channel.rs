@@ -335,7 +335,7 @@ impl Channel {
             self.counter.drop_foreign(cx.budget);
             self.settle(cx);
             match self.fetch {
-                Fetch::Idle => self.haste.rest(),
+                Fetch::Idle => self.haste.rest(cx.now),
                 // What waits could not be applied, for want of room or of a place.
                 Fetch::Ready => {
                     self.fetch = self.haste.go_on(cx.now, forward, self.id.cast_unsigned());

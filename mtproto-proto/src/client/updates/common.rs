@@ -112,6 +112,17 @@ impl Common {
         self.gap = None;
     }
 
+    /// The difference may bring what is missing elsewhere, as the last one may have done in vain.
+    pub fn want_for_others(&mut self, now: Time) {
+        if self.fetch == Fetch::Idle {
+            let salt = u64::from(self.pts.value.unsigned_abs());
+            self.fetch = self.haste.go_on(now, false, salt);
+            self.gap = None;
+        } else {
+            self.want();
+        }
+    }
+
     /// The counters are no longer the server's.
     pub fn reset(&mut self) {
         self.reset = true;
@@ -287,7 +298,7 @@ impl Common {
             self.qts.drop_foreign(cx.budget);
             self.settle(cx);
             match self.fetch {
-                Fetch::Idle => self.haste.rest(),
+                Fetch::Idle => self.haste.rest(cx.now),
                 // What waits could not be applied, for want of room or of a place.
                 Fetch::Ready => self.fetch = self.haste.go_on(cx.now, moved && !back, salt),
                 Fetch::Waiting(_) | Fetch::Blocked | Fetch::Asked(_) | Fetch::Staged => {}

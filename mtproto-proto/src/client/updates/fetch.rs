@@ -21,26 +21,42 @@ const LONGEST_FLOOD: Duration = Duration::from_secs(3_600);
 /// fetched anew takes three (the difference, the state, the difference from there).
 const MAX_HASTE: u32 = 3;
 
-/// How often a box has asked in a row without coming forward. A server may give reasons to ask
-/// again in every answer; then the pauses are those after failures.
-#[derive(Debug, Default)]
-pub(super) struct Haste(u32);
+/// How often a box has lately asked in a row without coming forward. A server may give reasons to
+/// ask again in every answer; then the pauses are those after failures.
+#[derive(Debug)]
+pub(super) struct Haste {
+    times: u32,
+    last: Time,
+}
+
+impl Default for Haste {
+    fn default() -> Self {
+        Haste {
+            times: 0,
+            last: Time::from_nanos(0),
+        }
+    }
+}
 
 impl Haste {
     /// There is a reason to ask again after an answer that brought the box forward, or did not.
     pub fn go_on(&mut self, now: Time, forward: bool, salt: u64) -> Fetch {
         if !forward {
-            self.0 = self.0.saturating_add(1);
+            self.times = self.times.saturating_add(1);
+            self.last = now;
         }
-        match self.0.checked_sub(MAX_HASTE) {
+        match self.times.checked_sub(MAX_HASTE) {
             None | Some(0) => Fetch::Ready,
             Some(more) => Fetch::Waiting(now + backoff(more, salt)),
         }
     }
 
-    /// There is none.
-    pub fn rest(&mut self) {
-        self.0 = 0;
+    /// There is none. What else the answer brought may give one at once, so the count is kept for
+    /// as long as a pause may be.
+    pub fn rest(&mut self, now: Time) {
+        if self.last + LONGEST <= now {
+            self.times = 0;
+        }
     }
 }
 

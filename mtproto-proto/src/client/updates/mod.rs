@@ -216,7 +216,7 @@ impl Updates {
             let how = (self.config.channels_at_once, account.bot);
             body = self.channels.ask(self.common.date(), id, how, peers);
             // Those without an access hash wait for the common difference, or have given up.
-            self.want_for_blocked();
+            self.want_for_blocked(now);
             self.pump(now);
             if body.is_none() {
                 body = self.common.ask(id, self.wanted, &self.out);
@@ -472,9 +472,9 @@ impl Updates {
 
     /// A channel waits for the common difference to bring its access hash: for one that is asked
     /// for from now on.
-    fn want_for_blocked(&mut self) {
+    fn want_for_blocked(&mut self, now: Time) {
         if self.channels.take_blocked() {
-            self.common.want();
+            self.common.want_for_others(now);
         }
     }
 

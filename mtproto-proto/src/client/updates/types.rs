@@ -7,10 +7,13 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
 use mtproto_schema::api;
+
+use crate::shown::Shown;
 
 /// Timers and bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub enum Event {
 }
 
 /// One update.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Update {
     /// For [`Updates::taken`](super::Updates::taken).
@@ -66,6 +69,18 @@ pub struct Update {
     pub parsed: Option<api::enums::Update>,
     /// Users and chats that came with it.
     pub peers: Arc<Related>,
+}
+
+/// Shows of the boxed object its constructor and its length only.
+impl fmt::Debug for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update")
+            .field("id", &self.id)
+            .field("raw", &Shown(&self.raw))
+            .field("parsed", &self.parsed)
+            .field("peers", &self.peers)
+            .finish()
+    }
 }
 
 /// Users and chats that came with an update.
