@@ -14,8 +14,9 @@ use mtproto_schema::mtproto::enums::DestroyAuthKeyRes;
 use mtproto_schema::mtproto::types;
 
 use crate::connection::Error;
-use crate::ids::{AuthKeyId, IncomingId, SessionId};
-use crate::server::keys;
+use crate::error::count;
+use crate::ids::{AuthKeyId, IncomingId, MsgId, SessionId};
+use crate::server::keys::{self, NoRoom};
 use crate::server::stream::Stream;
 use crate::server::timers::TimerOf;
 use crate::server::{BindRefused, Event, Server};
@@ -94,16 +95,57 @@ impl Server {
             nonce,
             expires_at,
         };
-        self.keys.bind(now, &request, encrypted_message)
+        let gone = self.keys.bind(now, &request, encrypted_message)?;
+        if let Some(gone) = gone {
+            self.drop_key(gone);
+        }
+        Ok(())
     }
 
     /// Forgets temporary keys bound to this permanent key, but for those named
     /// (`auth.dropTempAuthKeys`).
     pub fn drop_temp_keys(&mut self, now: Time, perm: AuthKeyId, except: &[i64]) {
         let _ = self.forward(now);
-        for key in self.keys.drop_temp(perm, except) {
-            for session in self.registry.sessions_of(key) {
-                self.remove_session(key, session);
+        for key in self.keys.bound_to(perm, except) {
+            self.drop_key(key);
+        }
+    }
+
+    /// Vouches for a permanent key, as when somebody signed in with it, or no more: with
+    /// [`ServerConfig::forget_unkept_keys`](super::ServerConfig::forget_unkept_keys) the others may
+    /// give way when there are too many. What was said of keys is not part of a [`ServerState`](super::ServerState):
+    /// after [`Server::resume`] it has to be said again, before anything else.
+    pub fn keep_key(&mut self, now: Time, auth_key_id: AuthKeyId, keep: bool) {
+        let now = self.forward(now);
+        self.keys.keep(auth_key_id, now, keep);
+    }
+
+    /// Forgets a key with its sessions.
+    pub(super) fn drop_key(&mut self, key: AuthKeyId) {
+        let expires = self.keys.remove(key);
+        self.arm(TimerOf::Key(key), expires, None);
+        for session in self.registry.sessions_of(key) {
+            self.remove_session(key, session);
+        }
+    }
+
+    /// Makes room for a key; `false` if there is none to be made.
+    pub(super) fn make_room_for_key(&mut self) -> bool {
+        match self.keys.room() {
+            Ok(None) => true,
+            Ok(Some(gone)) => {
+                for bound in self.keys.bound_to(gone, &[]) {
+                    self.drop_key(bound);
+                }
+                self.drop_key(gone);
+                count(&mut self.stats.keys_forgotten);
+                let auth_key_id = gone;
+                self.events.push_back(Event::KeyForgotten { auth_key_id });
+                true
+            }
+            Err(NoRoom) => {
+                count(&mut self.stats.keys_refused);
+                false
             }
         }
     }
@@ -121,8 +163,12 @@ impl Server {
         {
             match event {
                 SessionEvent::Request { msg_id, body } => {
+                    if !self.registry.has_room_for_call(key, session, body.len()) {
+                        self.refuse_call(key, session, msg_id);
+                        continue;
+                    }
                     let perm_key = self.keys.permanent(key);
-                    let id = self.registry.register(key, session, msg_id);
+                    let id = self.registry.register(key, session, msg_id, body.len());
                     self.events.push_back(Event::Request {
                         id,
                         auth_key_id: key,
@@ -176,14 +222,22 @@ impl Server {
         self.arm_session(key, session);
     }
 
+    /// A call that nobody is told of.
+    fn refuse_call(&mut self, key: AuthKeyId, session: SessionId, msg_id: MsgId) {
+        count(&mut self.stats.calls_refused);
+        if let Some(entry) = self.registry.get_mut(key, session) {
+            entry.session.respond_busy(msg_id);
+        }
+    }
+
     /// A permanent key is forgotten at once; the session that asked still gets its answer.
     fn destroy_key(&mut self, key: AuthKeyId, session: SessionId) {
-        let bound = self.keys.destroy(key);
-        let destroyed = bound.is_some();
-        for temp in bound.into_iter().flatten() {
-            for session in self.registry.sessions_of(temp) {
-                self.remove_session(temp, session);
+        let destroyed = self.keys.is_permanent(key);
+        if destroyed {
+            for temp in self.keys.bound_to(key, &[]) {
+                self.drop_key(temp);
             }
+            self.keys.remove(key);
         }
         if let Some(entry) = self.registry.get_mut(key, session) {
             if destroyed {

@@ -7,18 +7,28 @@
 //! Spec: "Creating an Authorization Key"; "Mobile Protocol: Detailed Description"; "Service
 //! Messages"; "Perfect Forward Secrecy".
 
+mod admission;
+mod allowance;
 mod calls;
 mod config;
 mod event;
+mod half_open;
+mod headers;
+mod inputs;
 mod keys;
 mod packets;
 mod plain;
 mod registry;
 mod resume;
+mod seats;
+mod sources;
 mod state;
+mod stats;
 mod stream;
 mod streams;
+mod tally;
 mod timers;
+mod waiting;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -30,13 +40,21 @@ pub use config::ServerConfig;
 pub use event::{Action, Event};
 pub use keys::BindRefused;
 pub use state::{ServerChange, ServerState, ServerStateError};
+pub use stats::ServerStats;
 
-use crate::handshake::{self, ServerHandshake};
+use crate::handshake;
 use crate::ids::{AuthKeyId, ConnId, SessionId};
 use crate::rng::Rng;
 use crate::time::Time;
+use crate::transport::SeenHellos;
+use allowance::Allowance;
+use half_open::HalfOpen;
+use headers::Headers;
+use inputs::Inputs;
 use keys::Keys;
 use registry::Registry;
+use seats::Seats;
+use sources::Sources;
 use stream::Stream;
 use timers::TimerOf;
 
@@ -49,14 +67,21 @@ pub struct Server {
     keys: Keys,
     registry: Registry,
     streams: BTreeMap<ConnId, Stream>,
-    /// Handshakes whose stream broke, by the client's nonce: they may go on over another one.
-    half_open: BTreeMap<[u8; 16], ServerHandshake>,
+    seats: Seats,
+    inputs: Inputs,
+    /// Streams whose first packet waits for a key.
+    awaiting: BTreeSet<(AuthKeyId, ConnId)>,
+    sources: Sources,
+    /// What handshakes have cost.
+    spent: Allowance,
+    half_open: HalfOpen,
     /// One entry for each armed timer.
     timers: BTreeSet<(Time, TimerOf)>,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
-    /// Obfuscation headers, to know a replay; oldest first and sorted.
-    headers: (VecDeque<[u8; 48]>, BTreeSet<[u8; 48]>),
+    headers: Headers,
+    stats: ServerStats,
+    hellos: SeenHellos,
     latest: Time,
 }
 
@@ -77,14 +102,21 @@ impl Server {
             handshake: config.handshake(),
             keys: Keys::new(&config),
             registry: Registry::new(&config, salt_secret),
+            headers: Headers::new(config.max_headers),
             config,
             rng,
             streams: BTreeMap::new(),
-            half_open: BTreeMap::new(),
+            seats: Seats::default(),
+            inputs: Inputs::default(),
+            awaiting: BTreeSet::new(),
+            sources: Sources::default(),
+            spent: Allowance::default(),
+            half_open: HalfOpen::default(),
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
-            headers: (VecDeque::new(), BTreeSet::new()),
+            stats: ServerStats::default(),
+            hellos: SeenHellos::default(),
             latest: now,
         }
     }
@@ -112,6 +144,11 @@ impl Server {
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// What was turned away.
+    pub fn stats(&self) -> &ServerStats {
+        &self.stats
     }
 
     fn forward(&mut self, now: Time) -> Time {

@@ -12,9 +12,10 @@ use bytes::BytesMut;
 
 use crate::connection::Error;
 use crate::crypto::{AuthKey, Direction};
+use crate::error::count;
 use crate::ids::{AuthKeyId, ConnId};
+use crate::server::registry::Room;
 use crate::server::stream::{Control, Stream};
-use crate::server::timers::TimerOf;
 use crate::server::{Event, Server};
 use crate::session::packet;
 use crate::time::Time;
@@ -28,8 +29,9 @@ impl Server {
         packet: BytesMut,
         quick_ack: bool,
     ) -> Result<(), Error> {
+        let unknown = Error::Status { code: -404 };
         match packet::auth_key_id(&packet) {
-            None => Err(Error::Status { code: -404 }),
+            None => Err(unknown),
             Some(0) => self.handle_plain(now, stream, &packet),
             Some(id) => {
                 let id = AuthKeyId(id);
@@ -38,7 +40,7 @@ impl Server {
                     return self.handle_encrypted(now, conn, stream, &key, packet, quick_ack);
                 }
                 if !self.config.external_keys {
-                    return Err(Error::Status { code: -404 });
+                    return Err(unknown);
                 }
                 self.events.push_back(Event::KeyNeeded { auth_key_id: id });
                 stream.park(packet, quick_ack)
@@ -59,7 +61,6 @@ impl Server {
         if quick_ack {
             stream.push(Control::QuickAck(opened.quick_ack))?;
         }
-        stream.authenticated(&self.config, now);
         let (id, session) = (key.id(), opened.header.session_id);
         if session.0 == 0 {
             return Err(Error::Status { code: -404 });
@@ -68,8 +69,8 @@ impl Server {
             return Err(Error::Status { code: -429 });
         }
         if !self.registry.contains(id, session) {
-            if let Some(evicted) = self.registry.make_room(id) {
-                self.remove_session(evicted.0, evicted.1);
+            if !self.make_room_for_session(id) {
+                return Err(Error::Status { code: -429 });
             }
             self.registry
                 .create(key, session, self.keys.first_salt(id), now);
@@ -77,6 +78,15 @@ impl Server {
                 auth_key_id: id,
                 session,
             });
+        }
+        // Whoever sends a copy of somebody's packet has not shown that he has the key.
+        if self
+            .registry
+            .is_news(id, session, opened.header.msg_id, now)
+        {
+            stream.authenticated(&self.config, now);
+            self.keys.used(id, now);
+            self.seat_client(conn, stream, id, now);
         }
         if self.registry.moves(id, session, opened.header.msg_id)
             && let Some(former) = self.registry.attach(id, session, conn, now)
@@ -93,27 +103,34 @@ impl Server {
         let (speaks_through, overflowed) = (entry.conn, entry.session.has_overflowed());
         self.drain_session(now, id, session, Some(stream));
         match speaks_through {
-            Some(other) if other != conn => self.wake(other),
             // It asks and does not read.
-            Some(_) if overflowed => return Err(Error::Silent),
-            Some(_) | None => {}
+            Some(this) if this == conn && overflowed => Err(Error::Silent),
+            Some(this) => {
+                // This one is woken in any case.
+                self.wake(this);
+                Ok(())
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Answers [`Event::KeyNeeded`]; `None`: there is no such key. Also adds a stored permanent
     /// key before anybody asks.
     pub fn provide_key(&mut self, now: Time, auth_key_id: AuthKeyId, key: Option<AuthKey>) {
         let now = self.forward(now);
-        if let Some(key) = key {
-            self.keys.insert_stored(key);
+        let mut refusal = -404;
+        if let Some(key) = key
+            && !self.keys.knows(key.id())
+        {
+            if self.make_room_for_key() {
+                self.keys.insert_stored(key, now);
+            } else {
+                // It exists: to deny it would make the client throw it away.
+                refusal = -429;
+            }
         }
-        let waiting: Vec<ConnId> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.waits_for() == Some(auth_key_id))
-            .map(|(conn, _)| *conn)
-            .collect();
+        let range = (auth_key_id, ConnId(0))..=(auth_key_id, ConnId(u64::MAX));
+        let waiting: Vec<ConnId> = self.awaiting.range(range).map(|(_, conn)| *conn).collect();
         for conn in waiting {
             let Some(mut stream) = self.streams.remove(&conn) else {
                 continue;
@@ -123,7 +140,7 @@ impl Server {
             let mut handled = if known {
                 Ok(())
             } else {
-                Err(Error::Status { code: -404 })
+                Err(Error::Status { code: refusal })
             };
             let mut parked = core::mem::take(&mut stream.parked);
             while handled.is_ok()
@@ -137,9 +154,23 @@ impl Server {
             if let Err(error) = handled {
                 self.close(conn, &mut stream, error);
             }
-            self.arm(TimerOf::Stream(conn), Some(before), Some(stream.deadline));
-            self.streams.insert(conn, stream);
-            self.wake(conn);
+            self.put_back(now, conn, stream, before, true);
+        }
+    }
+
+    /// Makes room for a session; `false` if there is none to be made.
+    fn make_room_for_session(&mut self, key: AuthKeyId) -> bool {
+        match self.registry.room_for(key) {
+            Room::Free => true,
+            Room::After(key, session) => {
+                count(&mut self.stats.sessions_displaced);
+                self.remove_session(key, session);
+                true
+            }
+            Room::None => {
+                count(&mut self.stats.sessions_refused);
+                false
+            }
         }
     }
 }

@@ -17,12 +17,14 @@ use crate::ids::{AuthKeyId, ConnId, IncomingId, MsgId, SessionId};
 use crate::server::ServerConfig;
 use crate::server::keys::Keys;
 use crate::server::state::{Saved, SavedSession};
+use crate::server::tally::Tally;
+use crate::server::waiting::call_bytes;
 use crate::session::{self, MAX_AGE, ServerSalts, Session, floor_of};
 use crate::time::Time;
 
-/// Keys whose sessions' end is remembered; what is older than any message may be is forgotten
-/// first.
-const MAX_FLOORS: usize = 16_384;
+/// Keys whose sessions' end is remembered before it is looked whether any of them is so long ago that
+/// it need not be.
+const FEW_FLOORS: usize = 16_384;
 
 pub(super) struct Entry {
     pub(super) session: Session,
@@ -34,25 +36,60 @@ pub(super) struct Entry {
     pub(super) armed: Option<Time>,
     calls: BTreeMap<MsgId, IncomingId>,
     /// Bytes that wait, as the registry has counted them.
-    waiting: usize,
+    pub(super) waiting: usize,
+    /// Bytes of calls that run, likewise.
+    pub(super) running: usize,
+}
+
+impl Entry {
+    /// It has a stream, and calls that are not answered, or whose answers may not have come: it must
+    /// not give way.
+    fn is_busy(&self) -> bool {
+        self.conn.is_some() && self.session.owes_answers()
+    }
+}
+
+/// Whether there is room for one more session.
+pub(super) enum Room {
+    Free,
+    /// Once this one has gone.
+    After(AuthKeyId, SessionId),
+    None,
 }
 
 pub(super) struct Registry {
-    sessions: BTreeMap<(AuthKeyId, SessionId), Entry>,
+    pub(super) sessions: BTreeMap<(AuthKeyId, SessionId), Entry>,
+    per_key: Tally,
     /// The newest message of a key's sessions that are forgotten: a copy of one of their packets
     /// must not begin them anew.
     floors: BTreeMap<AuthKeyId, MsgId>,
-    calls: BTreeMap<IncomingId, (AuthKeyId, SessionId, MsgId)>,
+    look_at_floors: usize,
+    max_floors: usize,
+    calls: BTreeMap<IncomingId, Call>,
     last_call: u64,
     salt_secret: Zeroizing<[u8; 32]>,
     config: session::Config,
     session_timeout: Duration,
     max_per_key: usize,
+    max_sessions: usize,
     /// Bytes that wait in all sessions, and in which.
-    waiting: usize,
-    by_waiting: BTreeSet<(usize, AuthKeyId, SessionId)>,
-    max_waiting: usize,
+    pub(super) waiting: usize,
+    pub(super) by_waiting: BTreeSet<(usize, AuthKeyId, SessionId)>,
+    pub(super) max_waiting: usize,
+    /// Bytes of calls that run, in all sessions.
+    pub(super) running: usize,
+    pub(super) max_running: usize,
     journal: Option<Journal>,
+}
+
+/// A call that runs.
+#[derive(Clone, Copy)]
+struct Call {
+    key: AuthKeyId,
+    session: SessionId,
+    msg_id: MsgId,
+    /// What it counts.
+    bytes: usize,
 }
 
 /// What may have changed since the journal was last taken.
@@ -69,16 +106,22 @@ impl Registry {
     pub(super) fn new(config: &ServerConfig, salt_secret: Zeroizing<[u8; 32]>) -> Self {
         Registry {
             sessions: BTreeMap::new(),
+            per_key: Tally::default(),
             floors: BTreeMap::new(),
+            look_at_floors: FEW_FLOORS,
+            max_floors: config.max_keys.saturating_mul(2).max(FEW_FLOORS),
             calls: BTreeMap::new(),
             last_call: 0,
             salt_secret,
             config: config.session.clone(),
             session_timeout: config.session_timeout,
-            max_per_key: config.max_sessions_per_key,
+            max_per_key: config.max_sessions_per_key.max(1),
+            max_sessions: config.max_sessions,
             waiting: 0,
             by_waiting: BTreeSet::new(),
             max_waiting: config.max_unacked_bytes,
+            running: 0,
+            max_running: config.max_running_bytes,
             journal: config.journal.then(Journal::default),
         }
     }
@@ -114,15 +157,31 @@ impl Registry {
         self.of_key(key).map(|(session, _)| session).collect()
     }
 
-    /// The session that must go before this key may have another: one without a stream first, the
-    /// one unheard of for longest.
-    pub(super) fn make_room(&self, key: AuthKeyId) -> Option<(AuthKeyId, SessionId)> {
-        if self.of_key(key).count() < self.max_per_key {
-            return None;
-        }
+    /// Whether this key may have another session, and which one has to go before.
+    pub(super) fn room_for(&self, key: AuthKeyId) -> Room {
+        let crowded = if self.per_key.of(key) >= self.max_per_key {
+            Some(key)
+        } else if self.sessions.len() < self.max_sessions {
+            return Room::Free;
+        } else {
+            // Whoever has most, so that nobody loses a session to somebody who has many.
+            self.per_key
+                .most()
+                .filter(|(_, count)| *count > 1)
+                .map(|(key, _)| key)
+        };
+        crowded
+            .and_then(|key| Some((key, self.least_of(key)?)))
+            .map_or(Room::None, |(key, session)| Room::After(key, session))
+    }
+
+    /// The session of a key that gives way: one without a stream first, the one unheard of for
+    /// longest.
+    fn least_of(&self, key: AuthKeyId) -> Option<SessionId> {
         self.of_key(key)
+            .filter(|(_, entry)| !entry.is_busy())
             .min_by_key(|(_, entry)| (entry.conn.is_some(), entry.heard))
-            .map(|(session, _)| (key, session))
+            .map(|(session, _)| session)
     }
 
     pub(super) fn create(
@@ -154,26 +213,26 @@ impl Registry {
             armed: None,
             calls: BTreeMap::new(),
             waiting: 0,
+            running: 0,
         };
-        self.sessions.insert((key, id), entry);
+        if self.sessions.insert((key, id), entry).is_none() {
+            self.per_key.add(key);
+        }
     }
 
     pub(super) fn remove(&mut self, key: AuthKeyId, session: SessionId) -> Option<Entry> {
         let entry = self.sessions.remove(&(key, session))?;
+        self.per_key.remove(key);
         self.by_waiting.remove(&(entry.waiting, key, session));
         self.waiting = self.waiting.saturating_sub(entry.waiting);
+        self.running = self.running.saturating_sub(entry.running);
         if let Some(journal) = &mut self.journal {
             journal.sessions.remove(&(key, session));
             journal.gone.insert((key, session));
             journal.floors.insert(key);
         }
         if let Some(newest) = entry.session.newest_settled() {
-            if self.floors.len() >= MAX_FLOORS {
-                // What is older is refused by its age.
-                let oldest = self.floors.values().min().copied();
-                let horizon = MsgId(floor_of(entry.heard - MAX_AGE)).max(oldest.unwrap_or(newest));
-                self.floors.retain(|_, floor| *floor > horizon);
-            }
+            self.forget_floors(entry.heard);
             let floor = self.floors.entry(key).or_insert(newest);
             *floor = newest.max(*floor);
         }
@@ -181,6 +240,39 @@ impl Registry {
             self.calls.remove(call);
         }
         Some(entry)
+    }
+
+    /// Makes room among the floors. What is older than any message may be is refused without one. If
+    /// there are more all the same than the keys that are known could leave, the lower half goes.
+    fn forget_floors(&mut self, now: Time) {
+        if self.floors.len() < self.look_at_floors {
+            return;
+        }
+        let too_old = MsgId(floor_of(now - MAX_AGE));
+        self.floors.retain(|_, floor| *floor > too_old);
+        if self.floors.len() >= self.max_floors {
+            let mut sorted: Vec<MsgId> = self.floors.values().copied().collect();
+            sorted.sort_unstable();
+            if let Some(middle) = sorted.get(sorted.len() / 2).copied() {
+                self.floors.retain(|_, floor| *floor > middle);
+            }
+        }
+        // So that looking at all is rare.
+        let twice = self.floors.len().saturating_mul(2);
+        self.look_at_floors = twice.clamp(FEW_FLOORS, self.max_floors);
+    }
+
+    /// Whether a packet with this id cannot be a copy of one that came before.
+    pub(super) fn is_news(
+        &self,
+        key: AuthKeyId,
+        session: SessionId,
+        msg_id: MsgId,
+        now: Time,
+    ) -> bool {
+        self.sessions.get(&(key, session)).is_some_and(|entry| {
+            entry.session.is_new(msg_id) && msg_id.0 >= floor_of(now - MAX_AGE)
+        })
     }
 
     /// Whether a message shows that the session speaks through the stream that brought it: a copy of
@@ -225,23 +317,40 @@ impl Registry {
         }
     }
 
-    /// Names a call.
+    /// Names a call whose body has so many bytes.
     pub(super) fn register(
         &mut self,
         key: AuthKeyId,
         session: SessionId,
         msg_id: MsgId,
+        len: usize,
     ) -> IncomingId {
         self.last_call = self.last_call.saturating_add(1);
         let id = IncomingId(self.last_call);
-        self.name(key, session, msg_id, id);
+        self.name(key, session, msg_id, id, len);
         id
     }
 
-    fn name(&mut self, key: AuthKeyId, session: SessionId, msg_id: MsgId, id: IncomingId) {
-        self.calls.insert(id, (key, session, msg_id));
+    fn name(
+        &mut self,
+        key: AuthKeyId,
+        session: SessionId,
+        msg_id: MsgId,
+        id: IncomingId,
+        len: usize,
+    ) {
+        let bytes = call_bytes(len);
+        let call = Call {
+            key,
+            session,
+            msg_id,
+            bytes,
+        };
         if let Some(entry) = self.sessions.get_mut(&(key, session)) {
+            self.calls.insert(id, call);
             entry.calls.insert(msg_id, id);
+            entry.running = entry.running.saturating_add(bytes);
+            self.running = self.running.saturating_add(bytes);
         }
     }
 
@@ -251,60 +360,23 @@ impl Registry {
         session: SessionId,
         msg_id: MsgId,
     ) -> Option<IncomingId> {
-        let id = self
-            .sessions
-            .get_mut(&(key, session))?
-            .calls
-            .remove(&msg_id)?;
-        self.calls.remove(&id);
-        Some(id)
+        let id = *self.sessions.get(&(key, session))?.calls.get(&msg_id)?;
+        self.take_call(id).map(|_| id)
     }
 
     pub(super) fn call(&self, id: IncomingId) -> Option<(AuthKeyId, SessionId, MsgId)> {
-        self.calls.get(&id).copied()
+        let call = self.calls.get(&id)?;
+        Some((call.key, call.session, call.msg_id))
     }
 
     pub(super) fn take_call(&mut self, id: IncomingId) -> Option<(AuthKeyId, SessionId, MsgId)> {
         let call = self.calls.remove(&id)?;
-        if let Some(entry) = self.sessions.get_mut(&(call.0, call.1)) {
-            entry.calls.remove(&call.2);
+        self.running = self.running.saturating_sub(call.bytes);
+        if let Some(entry) = self.sessions.get_mut(&(call.key, call.session)) {
+            entry.calls.remove(&call.msg_id);
+            entry.running = entry.running.saturating_sub(call.bytes);
         }
-        Some(call)
-    }
-}
-
-/// What waits in all sessions together.
-impl Registry {
-    /// Counts what waits in a session; sessions that have too much forget their oldest.
-    pub(super) fn weigh(&mut self, key: AuthKeyId, session: SessionId) {
-        self.count_waiting(key, session);
-        while self.waiting > self.max_waiting
-            && let Some((_, key, session)) = self.by_waiting.last().copied()
-        {
-            let forgot = self
-                .get_mut(key, session)
-                .is_some_and(|entry| entry.session.forget_oldest());
-            self.count_waiting(key, session);
-            if !forgot {
-                break;
-            }
-        }
-    }
-
-    fn count_waiting(&mut self, key: AuthKeyId, session: SessionId) {
-        let Some(entry) = self.sessions.get_mut(&(key, session)) else {
-            return;
-        };
-        let now = entry.session.waiting_bytes();
-        let before = core::mem::replace(&mut entry.waiting, now);
-        if now == before {
-            return;
-        }
-        self.waiting = self.waiting.saturating_sub(before).saturating_add(now);
-        self.by_waiting.remove(&(before, key, session));
-        if now > 0 {
-            self.by_waiting.insert((now, key, session));
-        }
+        Some((call.key, call.session, call.msg_id))
     }
 }
 
@@ -364,10 +436,10 @@ impl Registry {
                 let call = match call {
                     Some(call) => {
                         self.last_call = self.last_call.max(call.0);
-                        self.name(key, id, msg_id, call);
+                        self.name(key, id, msg_id, call, body.len());
                         call
                     }
-                    None => self.register(key, id, msg_id),
+                    None => self.register(key, id, msg_id, body.len()),
                 };
                 running.push((call, key, id, msg_id, body));
             }
@@ -430,3 +502,7 @@ impl Registry {
                 && into.sessions.is_empty())
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

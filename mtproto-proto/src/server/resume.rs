@@ -66,7 +66,7 @@ impl Server {
         for (id, key) in &keys {
             server.arm(TimerOf::Key(*id), None, key.expires);
         }
-        server.keys.restore(keys);
+        server.keys.restore(keys, now);
         let running = server.registry.restore(&mut saved, &server.keys, now);
         for (id, auth_key_id, session, msg_id, body) in running {
             server.events.push_back(Event::Request {

@@ -15,9 +15,10 @@ use bytes::BytesMut;
 use crate::connection::Error;
 use crate::handshake::ServerHandshake;
 use crate::handshake::server::LIFETIME;
-use crate::ids::{AuthKeyId, SessionId};
+use crate::ids::{AuthKeyId, SessionId, SourceId};
 use crate::rng::Rng;
 use crate::server::ServerConfig;
+use crate::server::seats::Seat;
 use crate::session::packet;
 use crate::time::Time;
 use crate::transport::{Codec, MAX_SERVER_FRAME};
@@ -32,7 +33,21 @@ const MAX_PARKED_BYTES: usize = MAX_SERVER_FRAME;
 /// Sessions that speak through one stream; clients use one.
 const MAX_SESSIONS: usize = 16;
 
+/// How long a client that finds no place may take to show in which framing it is to be told so.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// What a stream holds of what it has not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) bytes: usize,
+    pub(super) since: Time,
+    /// It has shown a key.
+    pub(super) client: bool,
+}
+
 pub(super) enum Control {
+    /// What goes before all frames.
+    Hello(Vec<u8>),
     Plain(Vec<u8>),
     QuickAck(u32),
     Status(i32),
@@ -40,6 +55,13 @@ pub(super) enum Control {
 
 pub(super) struct Stream {
     pub(super) codec: Codec,
+    pub(super) source: Option<SourceId>,
+    /// `None`: it is to be told that there is no place for it, or is over.
+    pub(super) seat: Option<Seat>,
+    /// What it holds of what it has not finished, as it was counted, and since when.
+    pub(super) held: Option<Held>,
+    /// Its first packet waits for this key.
+    pub(super) awaits: Option<AuthKeyId>,
     pub(super) handshake: Option<ServerHandshake>,
     control: VecDeque<Control>,
     /// Packets that wait for their key, the first of which names it.
@@ -59,9 +81,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(config: &ServerConfig, now: Time) -> Self {
+    pub(super) fn new(config: &ServerConfig, source: Option<SourceId>, now: Time) -> Self {
         Stream {
             codec: Codec::server(config.transport()),
+            source,
+            seat: None,
+            held: None,
+            awaits: None,
             handshake: None,
             control: VecDeque::new(),
             parked: VecDeque::new(),
@@ -75,6 +101,20 @@ impl Stream {
             announced: false,
             header_checked: false,
         }
+    }
+
+    /// There is no place for it.
+    pub(super) fn refuse(&mut self, now: Time) {
+        self.deadline = self.deadline.min(now + REFUSAL);
+    }
+
+    /// Bytes of what was begun and is not complete, or waits for its key.
+    pub(super) fn unfinished(&self) -> usize {
+        if self.closing {
+            return 0;
+        }
+        let parked = self.parked.iter().map(|(packet, _)| packet.len());
+        parked.fold(self.codec.buffered(), usize::saturating_add)
     }
 
     /// A step of a handshake was taken.
@@ -106,7 +146,7 @@ impl Stream {
         match control {
             // Only a hint: a client may ask for many before it reads.
             Control::QuickAck(_) => Ok(()),
-            Control::Plain(_) | Control::Status(_) => Err(Error::Silent),
+            Control::Hello(_) | Control::Plain(_) | Control::Status(_) => Err(Error::Silent),
         }
     }
 
@@ -122,6 +162,7 @@ impl Stream {
         control: Control,
     ) -> Result<bool, Error> {
         match control {
+            Control::Hello(bytes) => out.extend(bytes),
             Control::Plain(bytes) => {
                 self.codec
                     .write_packet(rng, out, bytes.len(), false, |out, _| {
@@ -167,5 +208,57 @@ impl Stream {
         let at = self.turn.checked_rem(self.sessions.len())?;
         self.turn = at.wrapping_add(1);
         self.sessions.get(at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DcId;
+
+    fn stream() -> Stream {
+        let config = ServerConfig::new(DcId(2), Vec::new());
+        Stream::new(&config, None, Time::from_unix(1_700_000_000))
+    }
+
+    #[test]
+    fn who_never_reads_is_told_so_much_and_hints_are_dropped() {
+        let mut stream = stream();
+        for n in 0..256 {
+            assert_eq!(stream.push(Control::Status(-404)), Ok(()), "{n}");
+        }
+        assert_eq!(stream.push(Control::QuickAck(1)), Ok(()));
+        assert_eq!(stream.push(Control::Status(-404)), Err(Error::Silent));
+        assert_eq!(stream.push(Control::Plain(Vec::new())), Err(Error::Silent));
+        assert_eq!(stream.control.len(), 256);
+    }
+
+    #[test]
+    fn packets_that_wait_for_their_key_are_few_and_small() {
+        let too_many = Err(Error::Status { code: -429 });
+        let mut many = stream();
+        for n in 0..64 {
+            assert_eq!(many.park(BytesMut::zeroed(40), false), Ok(()), "{n}");
+        }
+        assert_eq!(many.park(BytesMut::new(), false), too_many);
+
+        let mut large = stream();
+        let most = BytesMut::zeroed(MAX_SERVER_FRAME - 40);
+        assert_eq!(large.park(most, false), Ok(()));
+        assert_eq!(large.park(BytesMut::zeroed(41), false), too_many);
+        assert_eq!(large.park(BytesMut::zeroed(40), false), Ok(()));
+        assert_eq!(large.park(BytesMut::zeroed(1), false), too_many);
+    }
+
+    #[test]
+    fn sixteen_sessions_speak_through_one_stream() {
+        let (mut stream, key) = (stream(), AuthKeyId(1));
+        for n in 0..16 {
+            assert!(stream.has_room_for(key, SessionId(n)), "{n}");
+            stream.attach(key, SessionId(n));
+        }
+        assert!(stream.has_room_for(key, SessionId(0)));
+        assert!(!stream.has_room_for(key, SessionId(16)));
+        assert!(!stream.has_room_for(AuthKeyId(2), SessionId(0)));
     }
 }

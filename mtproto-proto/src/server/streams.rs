@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use crate::connection::Error;
-use crate::error::PeerMisbehaved;
+use crate::error::{PeerMisbehaved, count};
 use crate::ids::ConnId;
 use crate::server::stream::{Control, Stream};
 use crate::server::timers::TimerOf;
@@ -16,38 +16,18 @@ use crate::server::{Action, Server};
 use crate::time::Time;
 use crate::transport::Frame;
 
-/// Obfuscation headers that are remembered: a header that comes again is a replay.
-const MAX_HEADERS: usize = 4_096;
-
 impl Server {
-    /// A stream was accepted. Its id must never have been used before.
-    pub fn handle_connected(&mut self, now: Time, conn: ConnId) {
-        let now = self.forward(now);
-        if self.streams.len() >= self.config.max_streams {
-            self.actions.push_back(Action::Close {
-                conn,
-                error: Error::Status { code: -429 },
-            });
-            return;
-        }
-        let stream = Stream::new(&self.config, now);
-        self.arm(TimerOf::Stream(conn), None, Some(stream.deadline));
-        self.streams.insert(conn, stream);
-    }
-
     /// The stream is gone, whoever closed it.
     pub fn handle_closed(&mut self, now: Time, conn: ConnId) {
         let now = self.forward(now);
-        let Some(stream) = self.streams.remove(&conn) else {
+        let Some(mut stream) = self.streams.remove(&conn) else {
             return;
         };
         self.arm(TimerOf::Stream(conn), Some(stream.deadline), None);
-        if let Some(handshake) = stream.handshake
-            && let Some(nonce) = handshake.nonce()
-            && self.half_open.len() < self.config.max_half_open
-        {
-            self.arm(TimerOf::Handshake(nonce), None, Some(handshake.deadline()));
-            self.half_open.insert(nonce, handshake);
+        self.release(conn, &mut stream);
+        self.source_left(now, stream.source);
+        if let Some(handshake) = stream.handshake {
+            self.keep_half_open(handshake);
         }
         for (key, session) in stream.sessions {
             let gone = !self.keys.knows(key);
@@ -71,19 +51,76 @@ impl Server {
         if !stream.closing {
             stream.codec.feed(bytes);
         }
+        let mut progress = false;
         while !stream.closing {
             let handled = match stream.codec.next_frame() {
-                Ok(Some(frame)) => self.handle_frame(now, conn, &mut stream, frame),
-                Ok(None) => break,
+                Ok(_) if stream.seat.is_none() => {
+                    if stream.codec.framing().is_none() {
+                        break;
+                    }
+                    Err(Error::Status { code: -429 })
+                }
+                Ok(Some(frame)) => {
+                    progress = true;
+                    self.handle_frame(now, conn, &mut stream, frame)
+                }
+                Ok(None) => match self.answer_hello(now, &mut stream) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => break,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = handled {
-                self.close(conn, &mut stream, error);
+                self.refuse(conn, &mut stream, error);
             }
         }
+        self.put_back(now, conn, stream, before, progress);
+    }
+
+    /// Puts a stream back where it belongs. `progress`: something was complete.
+    pub(super) fn put_back(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        mut stream: Stream,
+        before: Time,
+        progress: bool,
+    ) {
         self.arm(TimerOf::Stream(conn), Some(before), Some(stream.deadline));
+        self.note_awaited(conn, &mut stream);
+        self.note_input(now, conn, &mut stream, progress);
         self.streams.insert(conn, stream);
+        self.shed_input();
         self.wake(conn);
+    }
+
+    /// Whether there was a hello, which is answered then.
+    fn answer_hello(&mut self, now: Time, stream: &mut Stream) -> Result<bool, Error> {
+        let mut answer = Vec::new();
+        let (seen, rng) = (&mut self.hellos, &mut self.rng);
+        let answered = stream.codec.answer_hello(now, seen, rng, &mut answer)?;
+        if answered {
+            stream.push(Control::Hello(answer))?;
+        }
+        Ok(answered)
+    }
+
+    /// Ends a stream because of what came over it.
+    fn refuse(&mut self, conn: ConnId, stream: &mut Stream, error: Error) {
+        match stream.codec.refused() {
+            Some(bytes) => {
+                stream.closing = true;
+                stream.deadline = Time::MAX;
+                self.release(conn, stream);
+                self.actions.push_back(Action::Fallback {
+                    conn,
+                    bytes: bytes.freeze(),
+                    error,
+                });
+            }
+            None => self.close(conn, stream, error),
+        }
     }
 
     fn handle_frame(
@@ -93,13 +130,8 @@ impl Server {
         stream: &mut Stream,
         frame: Frame,
     ) -> Result<(), Error> {
-        if !stream.header_checked {
-            stream.header_checked = true;
-            if let Some(header) = stream.codec.obfuscation_nonce()
-                && self.is_replayed(*header)
-            {
-                return Err(Error::Closed);
-            }
+        if self.is_replay(stream) {
+            return Err(Error::Closed);
         }
         match frame {
             Frame::Packet { data, quick_ack } => {
@@ -112,18 +144,17 @@ impl Server {
         }
     }
 
-    fn is_replayed(&mut self, header: [u8; 48]) -> bool {
-        let (order, known) = &mut self.headers;
-        if !known.insert(header) {
-            return true;
+    /// Whether the stream begins with an obfuscation header that came before; asked once for each.
+    fn is_replay(&mut self, stream: &mut Stream) -> bool {
+        if core::mem::replace(&mut stream.header_checked, true) {
+            return false;
         }
-        order.push_back(header);
-        if order.len() > MAX_HEADERS
-            && let Some(oldest) = order.pop_front()
-        {
-            known.remove(&oldest);
+        let nonce = stream.codec.obfuscation_nonce();
+        let replayed = nonce.is_some_and(|nonce| self.headers.is_known(nonce));
+        if replayed {
+            count(&mut self.stats.headers_replayed);
         }
-        false
+        replayed
     }
 
     /// Appends at most one packet for this stream to `out`; `false` when there is nothing to send.
@@ -181,6 +212,9 @@ impl Server {
         if core::mem::replace(&mut stream.closing, true) {
             return;
         }
+        self.release(conn, stream);
+        stream.codec.forget_input();
+        stream.parked.clear();
         let code = match &error {
             Error::Status { code } => Some(*code),
             Error::Handshake(error) => Some(error.transport_code()),
@@ -192,7 +226,10 @@ impl Server {
             | Error::Eof
             | Error::Closed => None,
         };
-        if let Some(code) = code {
+        // Whoever sends a header again learns nothing either, not even that the house is full.
+        if let Some(code) = code
+            && !self.is_replay(stream)
+        {
             // If even this does not fit, the client is not reading anyway.
             let _ = stream.push(Control::Status(code));
         }

@@ -6,7 +6,7 @@
 //! Spec: none.
 
 use crate::connection::Error;
-use crate::ids::{AuthKeyId, ConnId, SessionId};
+use crate::ids::{AuthKeyId, ConnId, SessionId, SourceId};
 use crate::server::Server;
 use crate::time::Time;
 
@@ -16,6 +16,7 @@ pub(super) enum TimerOf {
     Session(AuthKeyId, SessionId),
     Key(AuthKeyId),
     Handshake([u8; 16]),
+    Source(SourceId),
 }
 
 impl Server {
@@ -29,14 +30,15 @@ impl Server {
             match timer {
                 TimerOf::Stream(conn) => self.close_by_id(conn, Error::Silent),
                 TimerOf::Handshake(nonce) => {
-                    self.half_open.remove(&nonce);
+                    self.half_open.take(&nonce);
                 }
-                TimerOf::Key(key) => {
-                    self.keys.remove(key);
-                    for session in self.registry.sessions_of(key) {
-                        self.remove_session(key, session);
+                TimerOf::Source(source) => {
+                    if let Some(source) = self.sources.get_mut(source) {
+                        source.armed = None;
                     }
+                    self.rest_source(now, source);
                 }
+                TimerOf::Key(key) => self.drop_key(key),
                 TimerOf::Session(key, session) => {
                     let Some(entry) = self.registry.get_mut(key, session) else {
                         continue;
