@@ -52,6 +52,11 @@ id!(
     ConnId(u64), "{}"
 );
 id!(
+    /// Where a stream comes from, as the owner of a server groups its clients: an IPv4 address, or the
+    /// 64 bits of an IPv6 network. A server only compares them.
+    SourceId(u64), "{:#018x}"
+);
+id!(
     /// A data centre as the wire names it: 1, 2, …; plus 10,000 for test; negative for media only.
     DcId(i16), "{}"
 );

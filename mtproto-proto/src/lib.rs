@@ -118,12 +118,13 @@ pub mod rng;
 pub mod sabotage;
 pub mod server;
 pub mod session;
+mod shown;
 pub mod tap;
 pub mod time;
 pub mod transport;
 
 pub use error::{Fate, PeerMisbehaved, Progress, RequestError, RpcError, SendError, Stats};
-pub use ids::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, RequestId, SessionId};
+pub use ids::{AuthKeyId, ConnId, DcId, IncomingId, MsgId, RequestId, SessionId, SourceId};
 pub use machine::Machine;
 pub use rng::Rng;
 pub use time::Time;
