@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use mtproto_proto::{Machine, Time};
 
-use crate::shared::{self, LAST_WORDS, READ_BUFFER, Socket, Timed, Timer, trace};
+use crate::shared::{self, LAST_WORDS, READ_BUFFER, Socket, Timed, Timer, later, trace};
 use crate::{Clock, Runtime};
 
 /// Turns of the loop without an event before other tasks are let in.
@@ -202,7 +202,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
                 }
                 self.phase = Phase::Listening {
                     error: Arc::new(error),
-                    until: self.runtime.now() + LAST_WORDS,
+                    until: later(self.runtime.now(), LAST_WORDS),
                 };
                 return true;
             }
@@ -281,7 +281,7 @@ impl<M: Machine, R: Runtime> Driver<M, R> {
     fn end(&mut self, outcome: Result<(), StreamError<M::Error>>) {
         self.phase = Phase::Ending {
             outcome,
-            until: self.runtime.now() + LAST_WORDS,
+            until: later(self.runtime.now(), LAST_WORDS),
         };
     }
 

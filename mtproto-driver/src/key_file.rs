@@ -74,7 +74,11 @@ impl KeyFile {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(e)),
         };
-        let mut bytes = Zeroizing::new(Vec::new());
+        // With room for all of it: growing would leave copies of the key behind. One byte more, for
+        // reading to the end looks for more.
+        let len = file.metadata().map_err(&failed)?.len().min(MAX_SIZE);
+        let room = usize::try_from(len).unwrap_or(0).saturating_add(1);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_SIZE)
             .read_to_end(&mut bytes)
             .map_err(&failed)?;

@@ -129,7 +129,7 @@ impl<S: Stream + Unpin> Merged<S> {
         };
         for (account, stream) in streams {
             let key = self.next;
-            self.next += 1;
+            self.next = self.next.wrapping_add(1);
             let ready = self.queue.ready.clone();
             let member = Member {
                 account,

@@ -141,7 +141,7 @@ impl Recent {
     fn push(&mut self, event: Event) {
         if self.items.len() >= self.capacity {
             self.items.pop_front();
-            self.missed += 1;
+            self.missed = self.missed.saturating_add(1);
         }
         self.items.push_back(event);
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use mtproto_proto::client::Change;
 
 use super::events::Event;
+use crate::shared::later;
 use crate::{Runtime, Store, StoreError};
 
 /// The first pause after a store failed; it doubles up to [`LONGEST_PAUSE`].
@@ -54,7 +55,7 @@ impl<R: Runtime, S: Store> Keeper<R, S> {
     /// One more for the next batch.
     pub(crate) fn push(&mut self, change: Change) {
         self.waiting.push(change);
-        if self.failing.is_some() && self.waiting.len() > self.folded + FOLD_EVERY {
+        if self.failing.is_some() && self.waiting.len() > self.folded.saturating_add(FOLD_EVERY) {
             self.fold();
         }
     }
@@ -92,13 +93,13 @@ impl<R: Runtime, S: Store> Keeper<R, S> {
             }
             Err(error) => {
                 let pause = match &self.failing {
-                    Some(failing) => (failing.pause * 2).min(LONGEST_PAUSE),
+                    Some(failing) => failing.pause.saturating_mul(2).min(LONGEST_PAUSE),
                     None => FIRST_PAUSE,
                 };
                 self.failing = Some(Failing {
                     error: error.clone(),
                     pause,
-                    retry: Box::pin(runtime.sleep_until(runtime.now() + pause)),
+                    retry: Box::pin(runtime.sleep_until(later(runtime.now(), pause))),
                 });
                 self.fold();
                 Some(Event::StoreFailed {

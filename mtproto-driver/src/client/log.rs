@@ -57,7 +57,7 @@ impl<T: Clone> Log<T> {
             true => self.first,
             false => self.end(),
         };
-        self.next_reader += 1;
+        self.next_reader = self.next_reader.wrapping_add(1);
         let handled = next;
         self.readers
             .insert(self.next_reader, Reader { next, handled });
@@ -83,9 +83,9 @@ impl<T: Clone> Log<T> {
     /// The next item of a subscriber; `Some(None)` at the end.
     pub(crate) fn next(&mut self, reader: u64) -> Option<Option<T>> {
         let found = self.readers.get_mut(&reader).and_then(|reader| {
-            let at = usize::try_from(reader.next - self.first).ok()?;
+            let at = usize::try_from(reader.next.checked_sub(self.first)?).ok()?;
             let (_, item) = self.entries.get(at)?;
-            reader.next += 1;
+            reader.next = reader.next.saturating_add(1);
             Some(item.clone())
         });
         (found.is_some() || self.ended).then_some(found)
@@ -121,7 +121,7 @@ impl<T: Clone> Log<T> {
         while self.first < handled
             && let Some((id, _)) = self.entries.pop_front()
         {
-            self.first += 1;
+            self.first = self.first.saturating_add(1);
             self.taken = Some(id);
         }
     }

@@ -61,7 +61,7 @@ use status::{Answered, Command, Shared, Status};
 use task::Task;
 
 pub use crate::shared::Submitted;
-use crate::shared::{Call, Gone, Inbox, Reply, Subscribers, Watched, before, reply};
+use crate::shared::{Call, Gone, Inbox, Reply, Subscribers, Watched, before, later, reply};
 use crate::{Clock, Runtime, Store, StoreError, entropy};
 
 /// One account of Telegram, over as many streams as it needs.
@@ -139,7 +139,7 @@ impl Client {
         let runtime = runtime.clone();
         Ok(Client(Arc::new(Handle {
             shared,
-            sleep: Box::new(move |time| Box::pin(runtime.sleep_until(runtime.now() + time))),
+            sleep: Box::new(move |time| Box::pin(runtime.sleep_until(later(runtime.now(), time)))),
             config: options.config,
             connect_wait: options.connect_wait,
             #[cfg(feature = "json")]

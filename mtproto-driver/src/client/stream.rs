@@ -17,7 +17,7 @@ use mtproto_proto::client::Client as Machine;
 use mtproto_proto::{ConnId, DcId, Time};
 
 use crate::Runtime;
-use crate::shared::{LAST_WORDS, Read, Socket, trace, within};
+use crate::shared::{LAST_WORDS, Read, Socket, later, trace, within};
 
 /// A stream that the machine has asked for.
 pub(crate) struct Link<R: Runtime> {
@@ -99,7 +99,7 @@ impl<R: Runtime> Link<R> {
         match &mut self.state {
             State::Opening(_) => false,
             State::Open { asked, end, .. } => {
-                let until = runtime.now() + LAST_WORDS;
+                let until = later(runtime.now(), LAST_WORDS);
                 *asked = true;
                 *end = End::Closing(Box::pin(runtime.sleep_until(until)));
                 true
@@ -186,7 +186,7 @@ impl<R: Runtime> Link<R> {
                 Err(_) if closing => return Step::Gone,
                 Err(_) => {
                     socket.discard_output();
-                    let until = runtime.now() + LAST_WORDS;
+                    let until = later(runtime.now(), LAST_WORDS);
                     *end = End::Listening(Box::pin(runtime.sleep_until(until)));
                     moved = true;
                 }

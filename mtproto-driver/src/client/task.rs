@@ -27,7 +27,7 @@ use super::log::Log;
 use super::status::{Answered, Command, Guard, Shared, end};
 use super::stream::{Link, Step};
 use super::updates::Incoming;
-use crate::shared::{READ_BUFFER, Reply, Timed, Timer, trace};
+use crate::shared::{READ_BUFFER, Reply, Timed, Timer, later, trace};
 use crate::{Clock, Runtime, Store};
 
 /// Steps of streams in one go before other tasks are let in: each writes or reads at most once.
@@ -112,7 +112,7 @@ impl<R: Runtime, S: Store> Task<R, S> {
                 self.rest(most);
                 return Poll::Pending;
             }
-            steps += moved.max(1);
+            steps = moved.max(1).saturating_add(steps);
             if steps >= STEPS_PER_POLL {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -141,7 +141,7 @@ impl<R: Runtime, S: Store> Task<R, S> {
             match link.poll(cx, &self.runtime, &mut self.machine, now, &mut self.input) {
                 Step::Waits => return true,
                 Step::Moved(n) => {
-                    moved += 1;
+                    moved = 1_usize.saturating_add(moved);
                     read = n.max(read);
                     self.timer.note_read(n);
                     return true;
@@ -149,7 +149,7 @@ impl<R: Runtime, S: Store> Task<R, S> {
                 Step::Failed { dc, to, error } => failed.push((dc, to, Arc::new(error))),
                 Step::Gone => {}
             }
-            moved += 1;
+            moved = 1_usize.saturating_add(moved);
             false
         });
         if read > 0 && read == self.input.len() {
@@ -397,7 +397,7 @@ impl<R: Runtime, S: Store> Task<R, S> {
             Command::Close => {
                 if self.closing.is_none() {
                     machine.close(now);
-                    let until = self.runtime.now() + self.close_timeout;
+                    let until = later(self.runtime.now(), self.close_timeout);
                     self.closing = Some(Box::pin(self.runtime.sleep_until(until)));
                 }
             }

@@ -21,7 +21,7 @@ use mtproto_proto::{Fate, Machine, Progress, RequestError, RequestId};
 use super::config::Suspended;
 use super::error::{CloseReason, Error};
 use super::updates::{Gap, Queue, missed, update};
-use crate::shared::{Gone, Inbox, Reply, Subscribers, Watched, trace};
+use crate::shared::{Gone, Inbox, Reply, Subscribers, Watched, later, trace};
 use crate::{Driver, Runtime, StreamError};
 
 /// Events and commands in one go before other tasks are let in.
@@ -201,7 +201,7 @@ impl<R: Runtime> Task<R> {
             Command::Close => {
                 if let Closing::No = self.closing {
                     machine.close();
-                    let until = self.runtime.now() + self.close_timeout;
+                    let until = later(self.runtime.now(), self.close_timeout);
                     self.closing = Closing::Flushing(Box::pin(self.runtime.sleep_until(until)));
                 }
             }

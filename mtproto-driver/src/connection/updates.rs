@@ -138,7 +138,7 @@ impl Pending for Queue {
     fn take(&mut self) -> Option<Incoming> {
         let item = self.items.pop_front();
         if let Some(Incoming::Update(_)) = item {
-            self.updates -= 1;
+            self.updates = self.updates.saturating_sub(1);
         }
         item
     }
@@ -149,13 +149,13 @@ pub(crate) fn update(subscribers: &Subscribers<Queue>, body: &[u8]) {
     let mut copy = None;
     subscribers.each(|queue| {
         if queue.updates < queue.capacity {
-            queue.updates += 1;
+            queue.updates = queue.updates.saturating_add(1);
             // One copy for all. A slice of the packet would keep the chunk that was read.
             let body = copy.get_or_insert_with(|| Bytes::copy_from_slice(body));
             let update = Update(body.clone());
             queue.items.push_back(Incoming::Update(update));
         } else if let Some(Incoming::Gap(Gap::Dropped { count })) = queue.items.back_mut() {
-            *count += 1;
+            *count = count.saturating_add(1);
         } else {
             let gap = Gap::Dropped { count: 1 };
             queue.items.push_back(Incoming::Gap(gap));

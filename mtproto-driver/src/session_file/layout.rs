@@ -13,8 +13,6 @@
 //! other block a batch of changes. A block that ends with its mark was written to its end: file
 //! systems that lengthen a file before they fill it fill it with zeros.
 
-use std::ops::Range;
-
 use crc32fast::Hasher;
 
 const MAGIC: [u8; 8] = *b"mtpsess\x1a";
@@ -50,10 +48,10 @@ pub(super) enum HeaderError {
 }
 
 /// What is found where a block may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// A block: where its payload is, and where the next one begins.
-    Block { payload: Range<usize>, next: usize },
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Found<'a> {
+    /// A block: its payload, and where the next one begins.
+    Block { payload: &'a [u8], next: usize },
     /// The end of the file.
     End,
     /// A block that was not written to its end.
@@ -119,29 +117,34 @@ impl Header {
     }
 
     /// The block with this number, which begins at `at`.
-    pub(super) fn find_block(&self, file: &[u8], at: usize, number: u64) -> Found {
-        let rest = &file[at..];
+    pub(super) fn find_block<'a>(&self, file: &'a [u8], at: usize, number: u64) -> Found<'a> {
+        let rest = file.get(at..).unwrap_or_default();
         if rest.is_empty() {
             return Found::End;
         }
         let Some(head) = rest.first_chunk::<HEAD>() else {
             return Found::Torn;
         };
-        let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-        if head[4..] != self.head_crc(number, len).to_le_bytes() {
-            return torn_if(is_zero(&rest[HEAD - 1..]));
+        let [l0, l1, l2, l3, crc @ ..] = *head;
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        if crc != self.head_crc(number, len).to_le_bytes() {
+            // From the last byte of the head on: the file system lengthened the file and filled in
+            // nothing.
+            return torn_if(rest.iter().skip(HEAD - 1).all(|byte| *byte == 0));
         }
         let end = usize::try_from(len).unwrap_or(usize::MAX);
-        let Some(rest) = rest.get(..end.saturating_add(HEAD + TAIL)) else {
+        let body = rest.get(HEAD..).and_then(|it| it.split_at_checked(end));
+        let Some((payload, (tail, after))) =
+            body.and_then(|(payload, it)| Some((payload, it.split_first_chunk::<TAIL>()?)))
+        else {
             return Found::Torn;
         };
-        let next = at + rest.len();
-        let (payload, tail) = rest[HEAD..].split_at(end);
-        if tail[..4] == crc32fast::hash(payload).to_le_bytes() && tail[4] == MARK {
-            let payload = at + HEAD..at + HEAD + end;
+        let [crc @ .., mark] = *tail;
+        if crc == crc32fast::hash(payload).to_le_bytes() && mark == MARK {
+            let next = file.len().saturating_sub(after.len());
             Found::Block { payload, next }
         } else {
-            torn_if(is_zero(&file[next - 1..]))
+            torn_if(mark == 0 && is_zero(after))
         }
     }
 
@@ -153,7 +156,7 @@ impl Header {
     }
 }
 
-fn torn_if(torn: bool) -> Found {
+fn torn_if(torn: bool) -> Found<'static> {
     if torn { Found::Torn } else { Found::Damaged }
 }
 

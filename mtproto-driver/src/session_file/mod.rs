@@ -267,14 +267,13 @@ impl SessionFile {
                 path: path(),
                 at: at as u64,
             };
-            let (range, next) = match header.find_block(file, at, parsed.number) {
+            let (payload, next) = match header.find_block(file, at, parsed.number) {
                 Found::Block { payload, next } => (payload, next),
                 // The first block came with the file, whole.
                 Found::End | Found::Torn if parsed.number == 0 => return Err(damaged()),
                 Found::End | Found::Torn => break,
                 Found::Damaged => return Err(damaged()),
             };
-            let payload = &file[range];
             let opened;
             let plain = match &self.cipher {
                 None => payload,
@@ -305,7 +304,7 @@ impl SessionFile {
                     records = rest;
                 }
             }
-            parsed.number += 1;
+            parsed.number = parsed.number.saturating_add(1);
             parsed.end = next as u64;
             at = next;
         }
@@ -323,7 +322,7 @@ impl SessionFile {
         };
         let plain = snapshot.to_bytes().map_err(|error| self.content(error))?;
         let block = self.block(&header, 0, &plain)?;
-        let mut bytes = buffer(length(&block) + HEADER as u64);
+        let mut bytes = buffer(length(&block).saturating_add(HEADER as u64));
         bytes.extend_from_slice(&header.to_bytes());
         bytes.extend_from_slice(&block);
         let end = length(&bytes);
@@ -346,7 +345,7 @@ impl SessionFile {
         number: u64,
         plain: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SessionFileError> {
-        let mut block = buffer(length(plain) + layout::OVERHEAD);
+        let mut block = buffer(length(plain).saturating_add(layout::OVERHEAD));
         match &self.cipher {
             None => header.write_block(number, plain, &mut block),
             Some(cipher) => {
@@ -371,13 +370,16 @@ impl SessionFile {
             }
             return self.write_file(&snapshot);
         };
-        let mut records = Zeroizing::new(Vec::new());
+        let mut records = Vec::with_capacity(changes.len());
         for change in changes {
-            let record = change.to_record().map_err(|error| self.content(error))?;
-            records.extend_from_slice(&record);
+            records.push(change.to_record().map_err(|error| self.content(error))?);
         }
-        let block = self.block(&journal.header, journal.number, &records)?;
-        self.check_size(journal.end + length(&block))?;
+        let mut all = buffer(records.iter().map(|record| length(record)).sum());
+        for record in &records {
+            all.extend_from_slice(record);
+        }
+        let block = self.block(&journal.header, journal.number, &all)?;
+        self.check_size(journal.end.saturating_add(length(&block)))?;
         let durable = changes
             .iter()
             .any(|change| matches!(change.key, Key::Account | Key::Dc(_)));
@@ -449,8 +451,8 @@ impl Journal {
             return Err(error);
         }
         self.ragged = false;
-        self.number += 1;
-        self.end += length(block);
+        self.number = self.number.saturating_add(1);
+        self.end = self.end.saturating_add(length(block));
         Ok(())
     }
 }
@@ -459,7 +461,7 @@ impl Journal {
 fn buffer(len: u64) -> Zeroizing<Vec<u8>> {
     let len = usize::try_from(len.min(MAX_SIZE)).unwrap_or(0);
     // One more, for reading to the end looks for more.
-    Zeroizing::new(Vec::with_capacity(len + 1))
+    Zeroizing::new(Vec::with_capacity(len.saturating_add(1)))
 }
 
 fn compact_at(base: u64) -> u64 {

@@ -32,7 +32,7 @@ pub(crate) use inbox::Inbox;
 pub(crate) use reply::{Aborted, Gone, Reply, reply};
 pub(crate) use socket::{Read, Socket};
 pub(crate) use subscribers::{Pending, Subscribers, Subscription};
-pub(crate) use timer::{Timed, Timer};
+pub(crate) use timer::{Timed, Timer, later};
 pub(crate) use trace::trace;
 #[cfg(feature = "client")]
 pub(crate) use watched::Place;
@@ -67,5 +67,5 @@ pub(crate) async fn within<R: Runtime, T>(
     time: Duration,
     future: impl Future<Output = T>,
 ) -> Option<T> {
-    before(runtime.sleep_until(runtime.now() + time), future).await
+    before(runtime.sleep_until(later(runtime.now(), time)), future).await
 }

@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(n)) => {
                 trace!(len = n, "written");
-                self.written += n;
+                self.written = self.written.saturating_add(n);
                 self.unflushed = true;
                 if self.written >= self.output.len() {
                     self.output.clear();

@@ -24,6 +24,14 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// frame fit.
 const READ_BEFORE_TIMEOUT: usize = 8 * 1024 * 1024;
 
+/// A century: as good as never, and no clock's end.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// This much later. Who configures a time that no clock reaches waits as long as a clock can say.
+pub(crate) fn later(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time.min(NEVER)).unwrap_or(now)
+}
+
 /// Keeps one deadline.
 pub(crate) struct Timer<R: Runtime> {
     alarm: Option<Alarm<R>>,
@@ -84,7 +92,7 @@ impl<R: Runtime> Timer<R> {
             self.read_while_due = 0;
             return Timed::Due;
         }
-        let longest = runtime.now() + LONGEST_SLEEP;
+        let longest = later(runtime.now(), LONGEST_SLEEP);
         let at = clock.instant(deadline).unwrap_or(longest);
         match self.poll_at(cx, runtime, at.min(longest)) {
             true => Timed::Again,

@@ -77,7 +77,7 @@ impl<S> Watched<S> {
             return Poll::Ready(found);
         }
         let key = *place.0.get_or_insert_with(|| {
-            inner.next += 1;
+            inner.next = inner.next.wrapping_add(1);
             inner.next
         });
         match inner.waiting.get_mut(&key) {
