@@ -1,4 +1,4 @@
 //! See `mtproto_test::targets`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mtproto_test::targets::tl_dynamic(data));
+mtproto_fuzz::target!("tl_dynamic");

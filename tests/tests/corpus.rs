@@ -6,12 +6,47 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic;
 use std::path::{Path, PathBuf};
 
-use mtproto_test::targets::{TARGETS, Target, dictionary};
+use mtproto_test::alloc::{Counting, peak};
+use mtproto_test::targets::{MAX_HELD, TARGETS, Target, dictionary};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One test for each target, and the names of all.
+macro_rules! replays {
+    ($($target:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $target() {
+                replay(stringify!($target));
+            }
+        )*
+
+        const REPLAYED: &[&str] = &[$(stringify!($target)),*];
+    };
+}
+
+replays! {
+    client_answers,
+    codec,
+    handshake_client,
+    handshake_server,
+    pair_script,
+    schema_json,
+    schema_text,
+    session_open,
+    session_plain,
+    session_strings,
+    stored_state,
+    tl_dynamic,
+    tl_typed,
+    updates,
+}
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
@@ -27,6 +62,19 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.unwrap().path();
             let content = fs::read(&path).unwrap();
             (path, content)
+        })
+        .collect()
+}
+
+/// The names of what is in a folder, without their ends.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return BTreeSet::new();
+    };
+    entries
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            path.file_stem().unwrap().to_str().unwrap().to_owned()
         })
         .collect()
 }
@@ -55,70 +103,52 @@ fn replay(name: &str) {
     let mut inputs = files(&folder);
     inputs.extend(files(&fuzz().join("findings").join(name)));
     assert!(!inputs.is_empty());
+    let mut most = 0;
     for (path, input) in &inputs {
-        if panic::catch_unwind(|| (target.run)(input)).is_err() {
-            panic!("{} fails: {input:02x?}", path.display());
-        }
         // Every prefix means something too; a few will do.
-        for len in [0, 1, input.len() / 2, input.len().saturating_sub(1)] {
-            if panic::catch_unwind(|| (target.run)(&input[..len])).is_err() {
-                panic!("{len} bytes of {} fail", path.display());
-            }
+        for len in [
+            input.len(),
+            0,
+            1,
+            input.len() / 2,
+            input.len().saturating_sub(1),
+        ] {
+            let (run, held) = peak(|| panic::catch_unwind(|| (target.run)(&input[..len])));
+            assert!(run.is_ok(), "{len} bytes of {} fail", path.display());
+            assert!(
+                held <= MAX_HELD,
+                "{len} bytes of {} make it hold {held} bytes",
+                path.display()
+            );
+            most = most.max(held);
         }
     }
-    println!("{name}: {} inputs", inputs.len());
-}
-
-#[test]
-fn client_answers_replays() {
-    replay("client_answers");
-}
-
-#[test]
-fn codec_replays() {
-    replay("codec");
-}
-
-#[test]
-fn handshake_client_replays() {
-    replay("handshake_client");
-}
-
-#[test]
-fn handshake_server_replays() {
-    replay("handshake_server");
-}
-
-#[test]
-fn session_plain_replays() {
-    replay("session_plain");
-}
-
-#[test]
-fn session_strings_replays() {
-    replay("session_strings");
-}
-
-#[test]
-fn updates_replays() {
-    replay("updates");
-}
-
-#[test]
-fn tl_dynamic_replays() {
-    replay("tl_dynamic");
+    println!("{name}: {} inputs, at most {most} bytes", inputs.len());
 }
 
 #[test]
 fn every_target_is_replayed_here_and_has_a_binary() {
-    let here = include_str!("corpus.rs");
+    let targets: BTreeSet<_> = TARGETS
+        .iter()
+        .map(|target| target.name.to_owned())
+        .collect();
+    assert_eq!(targets.len(), TARGETS.len(), "names differ");
+    let replayed: BTreeSet<_> = REPLAYED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(replayed, targets);
+    assert_eq!(names(&fuzz().join("fuzz_targets")), targets);
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
-    for Target { name, .. } in TARGETS {
-        assert!(here.contains(&format!("replay(\"{name}\")")), "{name}");
+    let readme = fs::read_to_string(fuzz().join("README.md")).unwrap();
+    for name in &targets {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+        assert!(readme.contains(&format!("| `{name}` |")), "{name}");
         let binary = fuzz().join("fuzz_targets").join(format!("{name}.rs"));
         let binary = fs::read_to_string(binary).unwrap();
-        assert!(binary.contains(&format!("targets::{name}(")), "{name}");
+        assert!(binary.contains(&format!("(\"{name}\")")), "{name}");
+    }
+    // What nobody replays would be kept for nothing.
+    for kept in ["corpus", "findings"] {
+        let strays = &names(&fuzz().join(kept)) - &targets;
+        assert_eq!(strays, BTreeSet::new(), "in {kept}");
     }
 }
 

@@ -11,6 +11,7 @@ use mtproto_proto::transport::{
 
 use super::Seed;
 use super::input::Input;
+use super::vectors::vectors;
 
 /// What the codec may keep for a frame of which next to nothing has arrived.
 const FIRST_BUFFER: usize = 1 << 16;
@@ -34,7 +35,7 @@ pub fn codec(data: &[u8]) {
 
     // From the first byte: the fuzzer has to find what begins a framing.
     let config = || ServerTransport {
-        secrets: vec![SECRET],
+        secrets: vec![SECRET.into()],
         ..ServerTransport::default()
     };
     check(
@@ -274,6 +275,12 @@ pub(super) fn seeds() -> Vec<Seed> {
     .concat();
     obfuscated.extend([0; 40]);
     seeds.push(("header".into(), obfuscated));
+    let rooms = ["full", "transport", "padded", "quickack", "obf2"];
+    // Shorter ones are what framings are made of, and above already.
+    let streams = vectors(&rooms).into_iter();
+    for (name, stream) in streams.filter(|(_, stream)| stream.len() > 40) {
+        seeds.push((name, [&[1, 6], &stream[..]].concat()));
+    }
     seeds
 }
 

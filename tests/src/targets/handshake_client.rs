@@ -10,6 +10,7 @@ use mtproto_schema::{Constructor, Encode, Function};
 use super::Seed;
 use super::input::Input;
 use super::transcript::{self, From, transcript};
+use super::vectors::vectors;
 use crate::pair::START;
 
 /// Input: which answer, how to make it, and the bytes for that.
@@ -77,6 +78,16 @@ pub(super) fn seeds() -> Vec<Seed> {
         ("2-fail", 15, failed.to_bytes()),
     ] {
         seeds.push((name.into(), [&[step, 1], &body[..]].concat()));
+    }
+    // Of other handshakes: a packet, a body, what was sealed.
+    for (room, step, mode) in [
+        ("sample_old.resPQ", 0, 0),
+        ("sample.resPQ_body", 0, 1),
+        ("sample.server_DH", 5, 4),
+    ] {
+        for (name, bytes) in vectors(&[room]) {
+            seeds.push((name, [&[step, mode], &bytes[..]].concat()));
+        }
     }
     seeds
 }

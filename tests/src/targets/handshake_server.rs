@@ -8,6 +8,7 @@ use mtproto_proto::handshake::server::nonce_of;
 use super::Seed;
 use super::input::Input;
 use super::transcript::{self, From, ask, transcript};
+use super::vectors::vectors;
 
 /// Input: which question, how to make it, and the bytes for that.
 pub fn handshake_server(data: &[u8]) {
@@ -58,5 +59,16 @@ pub fn handshake_server(data: &[u8]) {
 
 /// Every real question in several ways.
 pub(super) fn seeds() -> Vec<Seed> {
-    transcript::seeds(From::Client, [0, 6, 12])
+    let mut seeds = transcript::seeds(From::Client, [0, 6, 12]);
+    // Of another handshake: a packet, and what was sealed.
+    for (room, step, mode) in [
+        ("sample.req_pq_multi", 0, 0),
+        ("sample.p_q_inner_data", 6, 4),
+        ("sample.client_DH", 12, 4),
+    ] {
+        for (name, bytes) in vectors(&[room]) {
+            seeds.push((name, [&[step, mode], &bytes[..]].concat()));
+        }
+    }
+    seeds
 }

@@ -2,7 +2,8 @@
 //! streams and any time; so that fuzzing gets past the cryptography.
 //!
 //! Must hold: the contract of `Machine`; every request ends once; everything that is written opens
-//! with the key, under ids that are good and new; the same error again after an error.
+//! with the key, under ids that are good, and new unless it repeats what was said; the same error again
+//! after an error.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -115,7 +116,7 @@ struct Run {
     content: i32,
     seen: VecDeque<i64>,
     /// Outer ids of the machine, by session.
-    written: BTreeMap<SessionId, BTreeSet<i64>>,
+    written: BTreeMap<SessionId, BTreeMap<i64, (i32, Vec<u8>)>>,
     /// The client's requests that have not ended, and all of them.
     open: BTreeSet<RequestId>,
     submitted: BTreeSet<RequestId>,
@@ -611,7 +612,11 @@ impl Run {
                 parities.contains(&(id & 3)),
                 "{id:#x} is no id of this side"
             );
-            assert!(ids.insert(id), "{id:#x} is used twice");
+            // What may have been missed is repeated as it was, in a container.
+            if let Some(before) = ids.insert(id, (seq_no, body.to_vec())) {
+                assert_ne!(id, plain.msg_id.0, "{id:#x} is used twice");
+                assert_eq!(before, (seq_no, body.to_vec()), "{id:#x} is used twice");
+            }
             assert!(body.len().is_multiple_of(4), "bodies are whole words");
             if seq_no & 1 != 0 {
                 self.seen.push_back(id);
