@@ -6,6 +6,7 @@
 //! Must not know: what the choices are for.
 //! Spec: none.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -66,6 +67,8 @@ impl fmt::Display for Seed {
 pub struct Dice {
     seed: Seed,
     rng: Rng,
+    /// What the next choices are made from, before the generator.
+    loaded: VecDeque<u8>,
 }
 
 impl Dice {
@@ -74,7 +77,24 @@ impl Dice {
         Dice {
             seed,
             rng: Rng::from_seed(seed.bytes()),
+            loaded: VecDeque::new(),
         }
+    }
+
+    /// Makes the next choices from these bytes, as a fuzzer wants them: each takes as many as its
+    /// range needs, and 0 is the first of a range. What [`Dice::load`] left before is forgotten;
+    /// when the bytes are used up, choices are the seed's again. Random bytes and generators are
+    /// the seed's always.
+    ///
+    /// ```
+    /// use mtproto_test::{Dice, Seed};
+    ///
+    /// let mut dice = Dice::new(Seed(7));
+    /// dice.load(&[3, 0]);
+    /// assert_eq!((dice.range(10..=19), dice.chance(1, 100)), (13, true));
+    /// ```
+    pub fn load(&mut self, bytes: &[u8]) {
+        self.loaded = bytes.iter().copied().collect();
     }
 
     /// The dice of the seed in the environment, or of `default`.
@@ -95,11 +115,22 @@ impl Dice {
     pub fn range(&mut self, range: RangeInclusive<u64>) -> u64 {
         let (low, high) = range.into_inner();
         assert!(low <= high, "an empty range: {low}..={high}");
-        let roll = self.rng.next_u64();
+        let roll = self.roll(high - low);
         match (high - low).checked_add(1) {
             Some(count) => low + roll % count,
             None => roll,
         }
+    }
+
+    /// A number for a range of so many and one more.
+    fn roll(&mut self, most: u64) -> u64 {
+        if self.loaded.is_empty() {
+            return self.rng.next_u64();
+        }
+        let bytes = (u64::BITS - most.leading_zeros()).div_ceil(8);
+        (0..bytes).fold(0, |roll, _| {
+            roll << 8 | u64::from(self.loaded.pop_front().unwrap_or(0))
+        })
     }
 
     /// An index below `len`.
@@ -152,6 +183,7 @@ impl Dice {
         Dice {
             seed: self.seed,
             rng: self.rng(),
+            loaded: VecDeque::new(),
         }
     }
 }
@@ -214,5 +246,21 @@ mod tests {
         assert!(!dice.chance(0, 5) && dice.chance(5, 5));
         let second = Duration::from_secs(1);
         assert_eq!(dice.duration(second..=second), second);
+    }
+
+    #[test]
+    fn loaded_dice_show_what_they_were_loaded_with_and_then_the_seed() {
+        let mut honest = Dice::new(Seed(5));
+        let mut dice = Dice::new(Seed(5));
+        dice.load(&[4, 0xff, 1, 2]);
+        assert_eq!(dice.range(9..=9), 9, "takes nothing");
+        assert_eq!(dice.range(0..=255), 4);
+        assert_eq!(dice.range(10..=12), 10, "255 is a multiple of three");
+        assert_eq!(dice.range(0..=0xffff), 0x0102);
+        assert_eq!(dice.range(0..=255), honest.range(0..=255));
+        dice.load(&[7; 9]);
+        assert_eq!(dice.range(0..=u64::MAX), 0x0707_0707_0707_0707);
+        dice.load(&[]);
+        assert_eq!(dice.bytes(5), honest.bytes(5));
     }
 }

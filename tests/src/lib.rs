@@ -3,7 +3,8 @@
 //! Does: what a test of a sans-IO machine needs. [`dice`] is randomness from one number, [`wire`]
 //! a byte stream with faults, [`pair`](mod@pair) two machines on two wires under a virtual clock,
 //! [`tamper`] what an attacker with the test's keys does to packets, [`rogue`] and [`peer`] scripted
-//! peers that have them. `proxy` is a TCP proxy with faults, for what runs over sockets. [`dc`] is a
+//! peers that have them, `strategies` (feature `strategies`) what travels, for property tests.
+//! `proxy` is a TCP proxy with faults, for what runs over sockets. [`dc`] is a
 //! Telegram data centre for tests of clients and bots, on loopback; [`line`](mod@line) a stream to
 //! talk to one by hand; [`alloc`](mod@alloc) counts memory; [`trace`] writes down what is done to a
 //! machine and does it again.
@@ -23,6 +24,8 @@ pub mod proxy;
 pub mod rogue;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "strategies")]
+pub mod strategies;
 pub mod tamper;
 #[cfg(feature = "fuzz")]
 pub mod targets;

@@ -5,6 +5,14 @@
 //! Must not know: keys, messages.
 //! Spec: "MTProto transports".
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -88,7 +96,7 @@ impl Line {
             let mut buffer = [0; 16 << 10];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => self.codec.feed(&buffer[..n]),
+                Ok(n) => self.codec.feed(buffer.get(..n).unwrap_or_default()),
                 // A process that was stopped and goes on.
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),

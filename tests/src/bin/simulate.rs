@@ -21,11 +21,13 @@ Runs the simulator: both roles of MTProto under seeded faults.
 
   simulate [--profile NAME] [--seeds N] [--from S] [--threads N]
   simulate [--profile NAME] --seed S [--trace FILE]
+  simulate --script FILE [--trace FILE]
 
   --profile NAME   session (default), connection, client
   --seeds N        how many runs: 1000
   --from S         the first seed: 0
   --seed S         this run only
+  --script FILE    what the fuzz target pair_script was given, instead of a seed
   --trace FILE     write down everything that is done to its machines; `replay FILE` does it again
   --threads N      how many at once: as many as there are cores
   --calm           nothing goes wrong
@@ -46,6 +48,8 @@ struct Arguments {
     threads: usize,
     options: Options,
     trace: Trace,
+    /// Instead of seeds.
+    script: Option<Vec<u8>>,
 }
 
 enum Command {
@@ -70,7 +74,10 @@ fn main() -> ExitCode {
         }
     };
     let began = Instant::now();
-    let (report, violation) = run(&arguments);
+    let (report, violation) = match &arguments.script {
+        Some(script) => run_script(script, &arguments),
+        None => run(&arguments),
+    };
     print!("{report}");
     eprintln!("{:>12.1}  seconds", began.elapsed().as_secs_f64());
     if let Err(error) = arguments.trace.finish() {
@@ -82,7 +89,9 @@ fn main() -> ExitCode {
         Some(violation) => {
             let (profile, seed) = (violation.profile, violation.seed);
             eprintln!("{violation}");
-            eprintln!("  repeat: simulate --profile {profile} --seed {seed}");
+            if arguments.script.is_none() {
+                eprintln!("  repeat: simulate --profile {profile} --seed {seed}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -96,6 +105,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
         threads: thread::available_parallelism().map_or(1, usize::from),
         options: Options::default(),
         trace: Trace::off(),
+        script: None,
     };
     let mut path = None;
     while let Some(word) = words.next() {
@@ -112,6 +122,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
                 arguments.from = number(&value()?)?;
                 arguments.seeds = 1;
             }
+            "--script" => {
+                let path = value()?;
+                let script = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+                arguments.script = Some(script);
+            }
             "--trace" => {
                 path = Some(value()?);
             }
@@ -121,7 +136,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
         }
     }
     if let Some(path) = path {
-        if arguments.seeds != 1 {
+        if arguments.seeds != 1 && arguments.script.is_none() {
             return Err("--trace is of one run: name its --seed".into());
         }
         let trace = Trace::full(&path);
@@ -178,6 +193,16 @@ fn rules() -> Result<String, String> {
 #[cfg(not(mtproto_sabotage))]
 fn sabotage(_: &str) -> Result<(), String> {
     Err("rules can be broken in a build with RUSTFLAGS=\"--cfg mtproto_sabotage\" only".into())
+}
+
+/// Runs what bytes say.
+fn run_script(script: &[u8], arguments: &Arguments) -> (Report, Option<Violation>) {
+    let mut report = Report::default();
+    match sim::run_script(script, &arguments.options, &arguments.trace) {
+        Ok(outcome) => report.add(&outcome),
+        Err(violation) => return (report, Some(violation)),
+    }
+    (report, None)
 }
 
 /// Runs all seeds below the first that breaks something, and some above it.

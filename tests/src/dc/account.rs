@@ -143,7 +143,10 @@ impl Account {
         };
         let name = self.first_name.unwrap_or_else(|| match phone.len() {
             0 => "Bot".to_owned(),
-            len => format!("User {}", &phone[len - 4..]),
+            len => format!(
+                "User {}",
+                phone.get(len.saturating_sub(4)..).unwrap_or(&phone)
+            ),
         });
         let last_name = self.last_name.unwrap_or_default();
         if name.is_empty() || name.chars().chain(last_name.chars()).count() > 2 * MAX_NAME {

@@ -66,7 +66,7 @@ impl Faults {
             && let Some((times, refusal)) = failures.first_mut()
         {
             let refusal = refusal.clone();
-            *times -= 1;
+            *times = times.saturating_sub(1);
             if *times == 0 {
                 failures.remove(0);
             }
@@ -76,7 +76,7 @@ impl Faults {
         if let Some(free) = self.free.get(&(method, who))
             && now < *free
         {
-            return Some(flood_wait(free - now));
+            return Some(flood_wait(free.saturating_sub(now)));
         }
         if self.free.len() >= MAX_CALLS {
             self.free.retain(|_, free| now < *free);

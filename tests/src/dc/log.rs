@@ -117,7 +117,7 @@ fn drop_half_line(file: &mut File) -> io::Result<()> {
     file.read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n');
     match whole {
-        Some(end) => file.set_len(from + end as u64 + 1),
+        Some(end) => file.set_len(from.saturating_add(end as u64).saturating_add(1)),
         None if from == 0 && (tail.is_empty() || tail.starts_with(b"{")) => file.set_len(0),
         None => Err(io::Error::new(
             io::ErrorKind::InvalidData,

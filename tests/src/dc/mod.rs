@@ -30,6 +30,25 @@
 //! | `changes`, `state`, `saved` | what survives the process |
 //! | `setup`, `key` | what the DC is like |
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "tests"
+    )
+)]
+
 mod account;
 mod auth;
 mod changes;
@@ -68,6 +87,7 @@ use mtproto_proto::crypto::{RsaPrivateKey, RsaPublicKey};
 use mtproto_proto::server::{Server, ServerConfig};
 use mtproto_proto::{DcId, Rng};
 
+#[cfg(feature = "sim")]
 pub(crate) use methods::name as method_name;
 
 pub use account::Account;
@@ -131,6 +151,8 @@ impl TestDc {
             let mut server = ServerConfig::new(*id, vec![key.clone()]);
             server.handshake_timeout = config.handshake_timeout;
             server.journal = file.is_some();
+            server.max_streams = net::SERVED;
+            server.max_refused_streams = net::REFUSED;
             let rng = Rng::from_rng(&mut rng);
             servers.push((*id, Arc::new(server), rng));
         }
@@ -179,14 +201,20 @@ impl TestDc {
         })
     }
 
+    /// There is no `TestDc` without a DC.
+    #[expect(clippy::indexing_slicing, reason = "`DcConfig::dcs` begins with `dc`")]
+    fn first(&self) -> (DcId, SocketAddr) {
+        self.dcs[0]
+    }
+
     /// Where the first DC listens.
     pub fn addr(&self) -> SocketAddr {
-        self.dcs[0].1
+        self.first().1
     }
 
     /// Which DC the first one is.
     pub fn dc(&self) -> DcId {
-        self.dcs[0].0
+        self.first().0
     }
 
     /// All DCs and where they listen, the first one first.

@@ -19,8 +19,16 @@ use mtproto_proto::ConnId;
 
 use super::owner::Owner;
 
-/// Streams at once over all listeners, two threads each; a test of many clients has a few hundred.
+/// Streams of one listener at once, two threads each; a test of many clients has a few hundred. Its
+/// server is told of fewer ([`SERVED`]), and decides who gives way.
 const MAX_STREAMS: usize = 1_024;
+
+/// Streams of one listener that its server serves; the others are those that it has closed and that
+/// have not gone yet …
+pub const SERVED: usize = 768;
+
+/// … and those that are only to be told that there is no place.
+pub const REFUSED: usize = 128;
 
 /// Inputs that wait for the owner; with [`READ_SIZE`] the bound of what is read and not handled.
 const MAX_INPUTS: usize = 256;
@@ -64,6 +72,7 @@ pub struct Stream {
     pub ip: IpAddr,
     socket: TcpStream,
     outbox: Option<SyncSender<Vec<u8>>>,
+    /// Streams of its listener.
     streams: Arc<AtomicUsize>,
 }
 
@@ -97,8 +106,6 @@ pub struct Net {
     inputs: SyncSender<Input>,
     /// The id of the next stream: no two streams of one owner have the same.
     next: Arc<AtomicU64>,
-    /// How many streams there are.
-    streams: Arc<AtomicUsize>,
 }
 
 impl Net {
@@ -108,7 +115,6 @@ impl Net {
         let net = Net {
             inputs,
             next: Arc::new(AtomicU64::new(1)),
-            streams: Arc::new(AtomicUsize::new(0)),
         };
         (net, receiver)
     }
@@ -175,6 +181,7 @@ fn spawn(what: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 }
 
 fn accept(net: &Net, number: usize, listener: &TcpListener, stop: &AtomicBool) {
+    let streams = Arc::new(AtomicUsize::new(0));
     loop {
         let socket = listener.accept();
         if stop.load(Ordering::Relaxed) {
@@ -184,8 +191,8 @@ fn accept(net: &Net, number: usize, listener: &TcpListener, stop: &AtomicBool) {
             thread::sleep(ACCEPT_RETRY);
             continue;
         };
-        if net.streams.fetch_add(1, Ordering::Relaxed) >= MAX_STREAMS {
-            net.streams.fetch_sub(1, Ordering::Relaxed);
+        if streams.fetch_add(1, Ordering::Relaxed) >= MAX_STREAMS {
+            streams.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
         let (outbox, buffers) = sync_channel(1);
@@ -195,7 +202,7 @@ fn accept(net: &Net, number: usize, listener: &TcpListener, stop: &AtomicBool) {
             ip: from.ip(),
             socket,
             outbox: Some(outbox),
-            streams: net.streams.clone(),
+            streams: streams.clone(),
         };
         match open(net, stream, buffers) {
             Ok(()) => {}
@@ -243,7 +250,10 @@ fn read(conn: ConnId, mut socket: TcpStream, inputs: &SyncSender<Input>) {
             Ok(0) => break,
             Ok(n) => {
                 if inputs
-                    .send(Input::Bytes(conn, buffer[..n].to_vec()))
+                    .send(Input::Bytes(
+                        conn,
+                        buffer.get(..n).unwrap_or_default().to_vec(),
+                    ))
                     .is_err()
                 {
                     return;

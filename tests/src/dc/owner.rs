@@ -8,6 +8,10 @@
 //! In: inputs. Out: buffers for the streams; the state file.
 //! Must not know: threads, sockets; what the methods do.
 //! Spec: none.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "listeners are numbered as the DCs are, and no DC is ever removed"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -219,7 +223,7 @@ impl Owner {
             let pushed = sessions
                 .into_iter()
                 .filter(|(key, session)| dc.server.push(now, *key, *session, body.clone()));
-            reached += pushed.count();
+            reached = pushed.count().saturating_add(reached);
         }
         reached
     }
@@ -231,7 +235,8 @@ impl Owner {
         for (id, key, session) in self.world.sessions_of(to) {
             if let Some(dc) = self.dcs.iter_mut().find(|dc| dc.id == id) {
                 let body = self.world.update_for((id, key, session), body);
-                reached += usize::from(dc.server.push(now, key, session, body));
+                let sent = dc.server.push(now, key, session, body);
+                reached = usize::from(sent).saturating_add(reached);
             }
         }
         reached
@@ -332,8 +337,9 @@ impl Owner {
                     }
                     conn
                 }
-                // A later core's; without it nothing hangs but what it is about.
-                _ => continue,
+                // No fallback is configured; of a later core's actions nothing hangs but what they are
+                // about.
+                Action::Fallback { .. } | _ => continue,
             };
             if let Some(link) = self.streams.get_mut(&conn) {
                 link.waiting = true;

@@ -25,6 +25,7 @@ const SALT1_OF_CLIENT: usize = 32;
 /// Longest hint, in bytes.
 const MAX_HINT: usize = 255;
 
+#[expect(clippy::expect_used, reason = "constants of this file")]
 fn group() -> Group {
     Group::known(GENERATOR).expect("3 fits the known prime")
 }

@@ -57,7 +57,14 @@ pub mod hex {
             .collect();
         digits
             .filter(|digits| digits.len() % 2 == 0)
-            .map(|digits| digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect())
+            .map(|digits| {
+                digits
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|[high, low]| high << 4 | low)
+                    .collect()
+            })
             .ok_or_else(|| D::Error::custom("not hexadecimal"))
     }
 }

@@ -218,7 +218,7 @@ impl DcConfig {
             if dc.0 <= 0 {
                 return Err(format!("a DC's id is positive, not {dc}"));
             }
-            if dcs[..i].iter().any(|(other, _)| other == dc) {
+            if dcs.iter().take(i).any(|(other, _)| other == dc) {
                 return Err(format!("DC {dc} is named twice"));
             }
             if !listen.ip().is_loopback() && !self.allow_other_machines {

@@ -106,7 +106,7 @@ pub fn peel(body: &Bytes) -> Result<Peeled, Unreadable> {
             GZIP => {
                 let packed = GzipPacked::from_bytes(body).map_err(broken)?;
                 let inflated = inflate(&packed.packed_data, room).ok_or(Unreadable { id })?;
-                room -= inflated.len();
+                room = room.saturating_sub(inflated.len());
                 inflated
             }
             _ => return Ok(peeled),

@@ -4,6 +4,12 @@
 //! In: jobs, what the operating system says of sockets, the time. Out: streams that move or end.
 //! Must not know: how a stream moves its bytes (`stream.rs` does), who asks.
 //! Spec: none.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "it counts streams and bytes in 64 bits, adds times of its test's configuration, and has \
+              one place for each of two directions; of what peers send it reads nothing"
+)]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -123,6 +129,10 @@ impl Engine {
     }
 
     /// Works until told to end.
+    #[expect(
+        clippy::panic,
+        reason = "without the operating system there is nothing to go on with"
+    )]
     pub fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         let mut again = false;

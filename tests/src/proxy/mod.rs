@@ -46,6 +46,14 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod engine;
 mod stream;
 mod values;
@@ -119,6 +127,10 @@ impl Proxy {
     }
 
     /// How bytes fare that come from now on, on all streams.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "one place for each of two directions"
+    )]
     pub fn set_path(&self, direction: Direction, path: Path) {
         self.ask(move |engine| engine.paths[direction as usize] = path);
     }
@@ -149,6 +161,10 @@ impl Proxy {
     /// Ends the stream that carries the `bytes`-th byte of this direction from now on, behind that
     /// byte; with 0, the one that would carry the next byte, before it. Only one, and only once;
     /// replaces what was said before of this direction.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "one place for each of two directions"
+    )]
     pub fn cut_after(&self, direction: Direction, bytes: u64, how: Cut) {
         self.ask(move |engine| engine.cut_after[direction as usize] = Some((bytes, how)));
     }
@@ -165,6 +181,10 @@ impl Proxy {
     }
 
     /// Has the thread do something, and waits until it is done.
+    #[expect(
+        clippy::expect_used,
+        reason = "the thread ends with the proxy, not before"
+    )]
     fn ask<T: Send + 'static>(&self, job: impl FnOnce(&mut Engine) -> T + Send + 'static) -> T {
         let (reply, answer) = sync_channel(1);
         let job = move |engine: &mut Engine| {

@@ -5,6 +5,12 @@
 //! how the stream fares.
 //! Must not know: other streams, what a test wants.
 //! Spec: none.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "it counts streams and bytes in 64 bits, adds times of its test's configuration, and has \
+              one place for each of two directions; of what peers send it reads nothing"
+)]
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};

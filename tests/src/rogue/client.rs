@@ -326,7 +326,9 @@ impl RogueClient {
                         line.closed.get_or_insert(error);
                     }
                 }
-                other => panic!("an action that the kit does not know: {other:?}"),
+                other @ (Action::Fallback { .. } | _) => {
+                    panic!("an action that the kit does not know: {other:?}")
+                }
             }
         }
         let conns: Vec<_> = self.lines.keys().copied().collect();

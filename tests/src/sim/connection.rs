@@ -26,7 +26,7 @@ use super::faults::Fault;
 use super::model::{Checked, broken};
 use super::outcome::Invariant;
 use super::owner::Answer;
-use super::run::{Blow, Level};
+use super::run::{Blow, Forged, Level};
 use super::session::{DC, RSA};
 use super::stage::{Handle, Stage};
 use crate::trace::{Recorder, Trace};
@@ -233,6 +233,12 @@ impl Level for ConnectionLevel {
                 way.feel(&stage.weather);
             }
         }
+    }
+
+    fn forge(&mut self, stage: &mut Stage, client: usize, forged: Forged) -> bool {
+        let _ = stage;
+        let stream = self.stream_of(client);
+        stream.is_some_and(|stream| stream.forge(forged))
     }
 
     fn settle(&mut self, stage: &mut Stage) -> Checked {

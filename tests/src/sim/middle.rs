@@ -76,6 +76,12 @@ impl Middle {
         self.last_id = 0;
     }
 
+    /// One of the packets that were kept.
+    pub(super) fn copy(&self, which: usize) -> Option<Passed> {
+        let at = which.checked_rem(self.kept.len())?;
+        self.kept.get(at).cloned()
+    }
+
     /// What becomes of a packet.
     pub(super) fn judge(&mut self, from: From, packet: Packet, m: &mut Moment<'_>) -> Vec<Passed> {
         let to = match from {

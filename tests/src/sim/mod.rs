@@ -4,8 +4,8 @@
 //! streams that break, fall silent or crawl, clocks that are wrong, servers that forget, somebody on
 //! the path who has the keys. It checks after every step that what must hold holds, and says what a
 //! run came to.
-//! In: a [`Profile`], a [`Seed`], [`Options`]. Out: an [`Outcome`], or the [`Violation`] that ended
-//! the run; the same on every machine.
+//! In: a [`Profile`], a [`Seed`], [`Options`]; or a script ([`run_script`]). Out: an [`Outcome`], or
+//! the [`Violation`] that ended the run; the same on every machine.
 //! Must not know: real clocks, sockets, threads.
 //! Spec: none; each invariant is one of [`Invariant`].
 //!
@@ -128,13 +128,56 @@ pub fn run_traced(
         }
         Profile::Client => panic!("no {profile} profile in this build"),
     };
-    outcome.map_err(|Broken(invariant, detail)| Violation {
-        seed,
+    outcome.map_err(|broken| violation(&stage, profile, broken))
+}
+
+/// Runs a script, which says step by step what is done and what goes wrong, to a client and a server
+/// or (one script in four) to their bare sessions; then all becomes calm, as at the end of each run.
+/// Any bytes are a script, of at most 64 steps. It is for fuzzers: what a step means is found in
+/// `run/script.rs`, and changes.
+///
+/// # Errors
+/// The first invariant that did not hold.
+pub fn run_script(script: &[u8], options: &Options, trace: &Trace) -> Result<Outcome, Violation> {
+    let mut head = [0; 3];
+    let (begin, steps) = script.split_at(head.len().min(script.len()));
+    head[..begin.len()].copy_from_slice(begin);
+    let [how, seed @ ..] = head;
+    let mut stage = Stage::new(Seed(u16::from_le_bytes(seed).into()));
+    stage.trace = trace.clone();
+    stage.narrates = options.narrates;
+    let profile = match how & 3 {
+        3 => Profile::Session,
+        _ => Profile::Connection,
+    };
+    // Too dear to be done often.
+    let handshake = how & 0xfc == 0xfc;
+    let outcome = match profile {
+        Profile::Session => SessionLevel::new(&mut stage, handshake)
+            .and_then(|level| run::play(level, &mut stage, steps)),
+        _ => {
+            let one_in = if handshake { 1 } else { u64::MAX };
+            let level = ConnectionLevel::new(&mut stage, trace, one_in);
+            run::play(level, &mut stage, steps)
+        }
+    };
+    outcome.map_err(|broken| violation(&stage, profile, broken))
+}
+
+/// Scripts with names, for a fuzzer to begin with: each trouble by itself, to both kinds of machines,
+/// and a few in which many come together.
+pub fn scripts() -> Vec<(String, Vec<u8>)> {
+    run::scripts()
+}
+
+fn violation(stage: &Stage, profile: Profile, Broken(invariant, detail): Broken) -> Violation {
+    Violation {
+        seed: stage.dice.seed(),
         profile,
         invariant,
         at: stage.now,
         detail,
-    })
+    }
 }
 
 /// Whether this build has the profile.

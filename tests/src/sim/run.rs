@@ -6,6 +6,8 @@
 //! Must not know: which machines the level has.
 //! Spec: none.
 
+mod script;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,12 +17,14 @@ use mtproto_proto::{RequestId, Time};
 
 use super::body::{self, Tag};
 use super::faults::Fault;
+use super::middle::Passed;
 use super::model::{Broken, Checked, Submission, broken};
 use super::outcome::{End, Invariant, Outcome};
 use super::owner::{Answer, Owner};
 use super::stage::{Handle, Stage};
 use super::weather::{Weather, happens};
 use crate::pair::START;
+pub(super) use script::{play, scripts};
 
 /// A request that is submitted when all is calm ends within this time. A stream that fell silent
 /// before is noticed by a ping after 15 s and its missing pong 15 s later; where only one direction
@@ -66,6 +70,17 @@ pub(super) enum Blow {
     ServerJump(Duration),
 }
 
+/// What somebody on the path, without a key, says between two packets.
+#[derive(Clone, Debug)]
+pub(super) enum Forged {
+    /// A transport error.
+    Status(i32),
+    /// A packet that opens for nobody.
+    Packet(Passed),
+    /// One of the packets that were kept, once more.
+    Copy(Passed),
+}
+
 /// The machines of one profile, and the streams between them.
 pub(super) trait Level {
     /// How many clients there are.
@@ -91,6 +106,8 @@ pub(super) trait Level {
     fn strike(&mut self, stage: &mut Stage, client: usize, blow: Blow) -> Checked<bool>;
     /// The weather changed.
     fn feel(&mut self, stage: &mut Stage);
+    /// Puts something that nobody said into a client's stream; whether it could.
+    fn forge(&mut self, stage: &mut Stage, client: usize, forged: Forged) -> bool;
     /// Does everything that is to be done at this instant.
     ///
     /// # Errors
@@ -136,16 +153,7 @@ struct Run<'a, L> {
 /// # Errors
 /// The first invariant that breaks.
 pub(super) fn run<L: Level>(level: L, stage: &mut Stage, storms: bool) -> Result<Outcome, Broken> {
-    let mut run = Run {
-        level,
-        stage,
-        owner: Owner::default(),
-        deeds: BTreeMap::new(),
-        deeds_made: 0,
-        tags: 0,
-        updates: 0,
-        calm: None,
-    };
+    let mut run = Run::new(level, stage);
     if storms {
         let stretches = run.stage.dice.range(1..=5);
         for _ in 0..stretches {
@@ -156,21 +164,38 @@ pub(super) fn run<L: Level>(level: L, stage: &mut Stage, storms: bool) -> Result
     if run.stage.dice.chance(1, 256) {
         run.idle()?;
     }
-    let stage = run.stage;
-    let (executed, updates) = stage.model.totals();
-    Ok(Outcome {
-        time: stage.now.saturating_since(START),
-        faults: stage.faults.clone(),
-        ends: stage.model.ends_by_kind().clone(),
-        executed,
-        updates,
-        streams: stage.streams,
-        steps: stage.steps,
-        handshakes: stage.handshakes,
-    })
+    Ok(run.outcome())
 }
 
-impl<L: Level> Run<'_, L> {
+impl<'a, L: Level> Run<'a, L> {
+    fn new(level: L, stage: &'a mut Stage) -> Self {
+        Run {
+            level,
+            stage,
+            owner: Owner::default(),
+            deeds: BTreeMap::new(),
+            deeds_made: 0,
+            tags: 0,
+            updates: 0,
+            calm: None,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        let stage = self.stage;
+        let (executed, updates) = stage.model.totals();
+        Outcome {
+            time: stage.now.saturating_since(START),
+            faults: stage.faults.clone(),
+            ends: stage.model.ends_by_kind().clone(),
+            executed,
+            updates,
+            streams: stage.streams,
+            steps: stage.steps,
+            handshakes: stage.handshakes,
+        }
+    }
+
     /// One stretch of bad weather.
     fn storm(&mut self) -> Checked {
         let stage = &mut *self.stage;

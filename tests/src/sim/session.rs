@@ -25,7 +25,7 @@ use super::middle::{Passed, To};
 use super::model::{Checked, broken};
 use super::outcome::Invariant;
 use super::owner::Answer;
-use super::run::{Blow, Level};
+use super::run::{Blow, Forged, Level};
 use super::stage::{Call, Handle, Stage, Told};
 use super::watch::From;
 use crate::trace::{OwnSession, Recorder, ServedStart, SessionStart};
@@ -517,6 +517,28 @@ impl Level for SessionLevel {
                 stream.to_client.calm_down();
             }
         }
+    }
+
+    fn forge(&mut self, stage: &mut Stage, _: usize, forged: Forged) -> bool {
+        let Some(stream) = self.stream.and_then(|id| self.streams.get_mut(&id)) else {
+            return false;
+        };
+        let passed = match forged {
+            // Only framings have them.
+            Forged::Status(_) => return false,
+            // Without a framing, which session it is for is told beside it.
+            Forged::Packet(passed) => Passed {
+                session: self.client.id(),
+                ..passed
+            },
+            Forged::Copy(passed) => passed,
+        };
+        let pipe = match passed.to {
+            To::Client => &mut stream.to_client,
+            To::Server => &mut stream.to_server,
+        };
+        pipe.write(stage.now, passed, &stage.weather, &mut stage.dice);
+        true
     }
 
     fn settle(&mut self, stage: &mut Stage) -> Checked {

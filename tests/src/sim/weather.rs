@@ -70,6 +70,23 @@ impl Weather {
         }
     }
 
+    /// How often the one in the middle does what.
+    pub(super) fn rates(&mut self) -> [&mut OneIn; 11] {
+        [
+            &mut self.loss,
+            &mut self.twice,
+            &mut self.replay,
+            &mut self.flip,
+            &mut self.bad_msg,
+            &mut self.bad_salt,
+            &mut self.detailed,
+            &mut self.forged_session,
+            &mut self.session_again,
+            &mut self.session_with_answer,
+            &mut self.status,
+        ]
+    }
+
     /// A few things go wrong, seldom or often.
     pub(super) fn roll(dice: &mut Dice, faults: &mut Faults) -> Self {
         let mut weather = Weather {
@@ -94,19 +111,7 @@ impl Weather {
             weather.capacity = dice.range(200..=2_000) as usize;
             faults.count(Fault::SlowReader);
         }
-        for rate in [
-            &mut weather.loss,
-            &mut weather.twice,
-            &mut weather.replay,
-            &mut weather.flip,
-            &mut weather.bad_msg,
-            &mut weather.bad_salt,
-            &mut weather.detailed,
-            &mut weather.forged_session,
-            &mut weather.session_again,
-            &mut weather.session_with_answer,
-            &mut weather.status,
-        ] {
+        for rate in weather.rates() {
             *rate = dice.chance(1, 7).then(|| dice.range(2..=40));
         }
         // Everything refused for a while: budgets are used up.

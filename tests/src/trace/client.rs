@@ -420,7 +420,7 @@ impl Stored for CallOptions {
     }
 }
 
-fields!(put_limits, take_limits, Limits: calls, peers, idle);
+fields!(put_limits, take_limits, Limits: calls, call_bytes, peers, idle);
 fields!(put_updates, take_updates, updates::Config: queue, gap_wait, idle, channels_at_once);
 fields!(put_config, take_config, Config:
     api_id, api_hash, public_keys, test_mode, first_dc, framing, obfuscation, pfs, prefer_ipv6,

@@ -52,17 +52,24 @@ pub(super) use fields;
 fields!(put_session, take_session, session::Config:
     request_timeout, max_retries, max_requests, ack_delay, ping_interval, ping_interval_busy,
     ping_interval_online, pong_timeout, pong_timeout_online, compress_from, max_notices,
-    max_notice_bytes, state_after,
+    max_notice_bytes, state_after, max_request_bytes,
+);
+
+fields!(put_limits, take_limits, session::Limits:
+    packet, container_items, inflated, inflate_ratio, acks, unwanted_bytes, update_bytes,
+    answer_bytes, calls, call_bytes,
 );
 
 impl Stored for session::Config {
     fn put(&self, prefix: &str, out: &mut String) {
         put_session(self, prefix, out);
+        put_limits(&self.limits, &format!("{prefix}limits."), out);
     }
 
     fn take(prefix: &str, pairs: &mut Pairs<'_>) -> Option<Self> {
         let mut config = session::Config::default();
         take_session(&mut config, prefix, pairs)?;
+        take_limits(&mut config.limits, &format!("{prefix}limits."), pairs)?;
         Some(config)
     }
 }
@@ -118,8 +125,11 @@ impl Stored for ClientConfig {
 }
 
 fields!(put_server, take_server, ServerConfig:
-    keys, secrets, handshake_timeout, idle_timeout, session_timeout, max_streams, max_half_open,
-    max_keys, max_sessions_per_key, external_keys, journal, max_unacked_bytes,
+    keys, secrets, fallback, handshake_timeout, idle_timeout, session_timeout, max_streams,
+    max_refused_streams, max_streams_per_key, max_streams_per_source, max_input_bytes, max_headers,
+    handshakes_per_second, source_handshakes_per_minute, max_half_open, max_keys,
+    forget_unkept_keys, max_temp_keys_per_key, max_sessions_per_key, max_sessions, external_keys,
+    journal, max_unacked_bytes, max_running_bytes,
 );
 
 impl Stored for ServerConfig {

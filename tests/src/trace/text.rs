@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mtproto_proto::crypto::{AuthKey, RsaPrivateKey, RsaPublicKey};
-use mtproto_proto::transport::{Framing, Obfuscation};
+use mtproto_proto::transport::{Framing, Obfuscation, ProxySecret};
 use mtproto_proto::{AuthKeyId, ConnId, DcId, IncomingId, RequestId, SessionId, Time};
 
 /// What stands for nothing: no other value is written like this.
@@ -246,6 +246,17 @@ impl Word for Framing {
     }
 }
 
+/// Its bytes as hex.
+impl Word for ProxySecret {
+    fn write(&self, out: &mut String) {
+        Hex(self.to_bytes().to_vec()).write(out);
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        ProxySecret::from_bytes(&Hex::read(word)?.0).ok()
+    }
+}
+
 /// `SECRET:DC`.
 impl Word for Obfuscation {
     fn write(&self, out: &mut String) {
@@ -356,9 +367,10 @@ mod tests {
         there_and_back(None::<Duration>);
         there_and_back(DcId(-10_002));
         there_and_back(Obfuscation {
-            secret: Some([7; 16]),
+            secret: Some([7; 16].into()),
             dc: None,
         });
+        there_and_back(ProxySecret::fake_tls([7; 16], "a domain, odd: \u{fc}").unwrap());
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl World {
             return Err(bad("PHONE_CODE_EMPTY"));
         }
         if code != sent.code {
-            sent.wrong += 1;
+            sent.wrong = sent.wrong.saturating_add(1);
             if sent.wrong >= MAX_TRIES {
                 self.codes.sent.remove(hash);
             }

@@ -103,6 +103,10 @@ pub struct State {
 }
 
 /// The text of a world and its servers.
+#[expect(
+    clippy::expect_used,
+    reason = "its maps have text or numbers as keys, which is all that can fail"
+)]
 pub(super) fn render(
     generation: u64,
     rsa: &str,

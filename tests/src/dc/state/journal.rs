@@ -66,7 +66,7 @@ impl Journal {
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
         let bytes = write_entry(entry);
         self.file.write_all(&bytes)?;
-        self.len += bytes.len() as u64;
+        self.len = self.len.saturating_add(bytes.len() as u64);
         Ok(())
     }
 }
@@ -117,6 +117,10 @@ pub fn read(path: &Path, generation: u64) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "a writer to memory, and no map with odd keys: nothing can fail"
+)]
 fn write_entry(entry: &Entry) -> Vec<u8> {
     let mut out = vec![0; ENTRY_HEADER];
     put_len(&mut out, entry.servers.len());
@@ -127,12 +131,13 @@ fn write_entry(entry: &Entry) -> Vec<u8> {
         out.extend_from_slice(&change);
     }
     serde_json::to_writer(&mut out, &entry.world).expect("it has text and numbers only");
-    let (len, crc) = (
-        (out.len() - ENTRY_HEADER) as u32,
-        crc32fast::hash(&out[ENTRY_HEADER..]),
-    );
-    out[..4].copy_from_slice(&len.to_le_bytes());
-    out[4..ENTRY_HEADER].copy_from_slice(&crc.to_le_bytes());
+    if let Some((header, content)) = out.split_first_chunk_mut::<ENTRY_HEADER>() {
+        let (len, crc) = (content.len() as u32, crc32fast::hash(content));
+        let numbers = len.to_le_bytes().into_iter().chain(crc.to_le_bytes());
+        for (to, from) in header.iter_mut().zip(numbers) {
+            *to = from;
+        }
+    }
     out
 }
 

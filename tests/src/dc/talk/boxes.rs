@@ -97,7 +97,7 @@ impl Default for Mailbox {
 impl Mailbox {
     /// Takes a message in, under the next id.
     pub fn add(&mut self, held: Held) -> i32 {
-        self.last_id += 1;
+        self.last_id = self.last_id.saturating_add(1);
         self.held.insert(self.last_id, held);
         self.last_id
     }
@@ -106,7 +106,7 @@ impl Mailbox {
     pub fn log(&mut self, now: i32, event: Event) -> Logged {
         let count = event.count();
         self.changed = now;
-        self.pts += count;
+        self.pts = self.pts.saturating_add(count);
         let logged = Logged {
             pts: self.pts,
             count,
@@ -122,7 +122,7 @@ impl Mailbox {
     /// What happened after this `pts`, oldest first; `None`: that is forgotten.
     pub fn since(&self, pts: i32) -> Option<impl ExactSizeIterator<Item = &Logged>> {
         let oldest = match self.log.front() {
-            Some(first) => first.pts - first.count,
+            Some(first) => first.pts.saturating_sub(first.count),
             None => self.pts,
         };
         let start = self.log.partition_point(|logged| logged.pts <= pts);

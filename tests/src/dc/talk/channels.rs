@@ -36,7 +36,7 @@ pub fn create(talk: &mut Talk, cx: &mut Cx<'_>, query: CreateChannel) -> Outcome
     ensure(!query.forum, bad("CHANNEL_FORUM_MISSING"))?;
     let room = talk.world.channels.len() < GROUPS;
     ensure(room, bad("CHANNELS_TOO_MUCH"))?;
-    talk.world.last_group += 1;
+    talk.world.last_group = talk.world.last_group.saturating_add(1);
     let id = talk.world.last_group;
     let creator = Member {
         role: Role::Creator,

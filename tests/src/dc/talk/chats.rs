@@ -69,7 +69,7 @@ pub fn create(talk: &mut Talk, cx: &mut Cx<'_>, query: CreateChat) -> Outcome<In
     };
     let others = invited.iter().map(|id| member(*id, Role::Member));
     let members = std::iter::once(member(cx.me, Role::Creator)).chain(others);
-    talk.world.last_group += 1;
+    talk.world.last_group = talk.world.last_group.saturating_add(1);
     let id = talk.world.last_group;
     let chat = Chat {
         title: title.clone(),
@@ -94,7 +94,7 @@ pub fn edit_title(talk: &mut Talk, cx: &mut Cx<'_>, query: EditChatTitle) -> Out
     ensure(is_new, bad("CHAT_NOT_MODIFIED"))?;
     if let Some(chat) = talk.world.chats.get_mut(&query.chat_id) {
         chat.title.clone_from(&title);
-        chat.version += 1;
+        chat.version = chat.version.saturating_add(1);
     }
     talk.act(cx, Peer::Chat(query.chat_id), Action::Title(title));
     Ok(talk.publish(cx, Told::InAnswer))
@@ -146,7 +146,7 @@ pub fn delete_user(talk: &mut Talk, cx: &mut Cx<'_>, query: DeleteChatUser) -> O
     if let Some(chat) = talk.world.chats.get_mut(&query.chat_id) {
         chat.members.remove(&user);
         chat.gone.insert(user, user != cx.me);
-        chat.version += 1;
+        chat.version = chat.version.saturating_add(1);
     }
     talk.tell_members(query.chat_id);
     talk.tell(user, Fact::Members(query.chat_id));
@@ -169,7 +169,7 @@ pub fn edit_admin(talk: &mut Talk, cx: &mut Cx<'_>, query: EditChatAdmin) -> Out
     } else {
         Role::Member
     };
-    chat.version += 1;
+    chat.version = chat.version.saturating_add(1);
     talk.tell_members(query.chat_id);
     talk.publish(cx, Told::ByPush);
     Ok(true)
@@ -210,7 +210,7 @@ impl Talk {
             };
             chat.members.insert(user, member);
             chat.gone.remove(&user);
-            chat.version += 1;
+            chat.version = chat.version.saturating_add(1);
         }
         self.tell_members(id);
     }

@@ -23,7 +23,7 @@ impl Talk {
         mut post: Post,
         reply_to: Option<i32>,
     ) -> u64 {
-        self.world.last_uid += 1;
+        self.world.last_uid = self.world.last_uid.saturating_add(1);
         let uid = self.world.last_uid;
         let authors = match post.to {
             Peer::Channel(_) => post.to,

@@ -35,7 +35,7 @@ pub fn get(talk: &mut Talk, cx: &mut Cx<'_>, query: GetDifference) -> Outcome<Di
     let Some(missed) = mailbox.and_then(|mailbox| mailbox.since(query.pts)) else {
         return Ok(too_long);
     };
-    let behind = state.pts - query.pts;
+    let behind = state.pts.saturating_sub(query.pts);
     if query
         .pts_total_limit
         .is_some_and(|limit| behind > limit.max(0))
@@ -190,7 +190,7 @@ impl Talk {
             if let Event::New(id) | Event::Edit(id) = logged.event
                 && let Some(Body::Said(said)) = self.world.post(owner, id).map(|post| &post.body)
             {
-                text += said.text.len();
+                text = said.text.len().saturating_add(text);
             }
             fits
         });

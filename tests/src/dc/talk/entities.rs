@@ -73,7 +73,9 @@ impl Talk {
         let mut entities = Vec::new();
         for entity in sent.into_iter().flatten().take(ENTITIES) {
             let (offset, length) = span(&entity);
-            let fits = offset >= 0 && length > 0 && i64::from(offset) + i64::from(length) <= end;
+            let fits = offset >= 0
+                && length > 0
+                && i64::from(offset).saturating_add(i64::from(length)) <= end;
             ensure(fits, bad("ENTITY_BOUNDS_INVALID"))?;
             entities.push(
                 if let MessageEntity::InputMessageEntityMentionName(mention) = entity {
@@ -90,7 +92,7 @@ impl Talk {
         for found in find(text) {
             let (offset, length) = span(&found);
             let is_taken = entities.iter().map(span).any(|(other, other_length)| {
-                offset < other.saturating_add(other_length) && other < offset + length
+                offset < other.saturating_add(other_length) && other < offset.saturating_add(length)
             });
             if !is_taken && entities.len() < ENTITIES {
                 entities.push(found);
@@ -122,7 +124,7 @@ fn find(text: &str) -> Vec<MessageEntity> {
             i32::try_from(length(&name))
                 .ok()
                 .filter(|n| *n > 0)
-                .map(|n| n + 1)
+                .map(|n| n.saturating_add(1))
         };
         let entity = match bare.chars().next() {
             Some('/') => rest.and_then(|rest| name(rest, &is_command)).map(|length| {
@@ -138,7 +140,7 @@ fn find(text: &str) -> Vec<MessageEntity> {
                 .map(|length| MessageEntity::Url(types::MessageEntityUrl { offset, length })),
         };
         found.extend(entity);
-        offset += i32::try_from(length(word)).unwrap_or(0);
+        offset = offset.saturating_add(i32::try_from(length(word)).unwrap_or(0));
     }
     found
 }

@@ -30,7 +30,9 @@ impl View<'_> {
             .channels
             .values()
             .filter(|channel| !channel.broadcast);
-        let common = chats.count() + groups.filter(|group| both(&group.members)).count();
+        let common = chats
+            .count()
+            .saturating_add(groups.filter(|group| both(&group.members)).count());
         let is_bot = self.people.get(id).is_some_and(|person| person.bot);
         types::UserFull {
             blocked: self.world.has_blocked(self.me, id),

@@ -135,7 +135,7 @@ impl Talk {
             if length > room {
                 break;
             }
-            room -= length;
+            room = room.saturating_sub(length);
             messages.extend(view.message(owner, *id));
         }
         match peer {

@@ -110,8 +110,10 @@ fn roll(cx: &mut Cx<'_>, emoticon: &str) -> Outcome<MessageMedia> {
     let die = DICE.into_iter().find(|(die, _)| *die == wanted);
     let (die, sides) = die.ok_or_else(|| bad("EMOTICON_INVALID"))?;
     let sides = u32::from(sides);
-    let value = u32::from_le_bytes(cx.rng.array()) % sides + 1;
-    let value = i32::try_from(value).unwrap_or(1);
+    let value = u32::from_le_bytes(cx.rng.array()).checked_rem(sides);
+    let value = value.map_or(1, |value| {
+        i32::try_from(value.saturating_add(1)).unwrap_or(1)
+    });
     Ok(MessageMedia::Dice(bare(&[OFF, &value, &Str::from(die)])))
 }
 

@@ -71,7 +71,7 @@ pub fn invite(talk: &mut Talk, cx: &mut Cx<'_>, query: InviteToChannel) -> Outco
     let new: Vec<i64> = invited.into_iter().filter(is_new).collect();
     let some = !new.is_empty() || !missing.is_empty();
     ensure(some, bad("USER_ALREADY_PARTICIPANT"))?;
-    let room = channel.members.len() + new.len() <= CHANNEL_MEMBERS;
+    let room = channel.members.len().saturating_add(new.len()) <= CHANNEL_MEMBERS;
     ensure(room, bad("USERS_TOO_MUCH"))?;
     if !new.is_empty() {
         talk.add_to_channel(cx, id, &new, Action::Add(new.clone()));

@@ -132,7 +132,7 @@ impl Talk {
             return 0;
         }
         let account = self.world.account(account);
-        account.seq += 1;
+        account.seq = account.seq.saturating_add(1);
         let seq = account.seq;
         let changed = facts.into_iter().map(|f| (f, Changed { date, seq }));
         account.facts.extend(changed);

@@ -168,7 +168,7 @@ impl Talk {
         self.publish(cx, Told::InOtherWords);
         AffectedMessages {
             pts,
-            pts_count: pts - before,
+            pts_count: pts.saturating_sub(before),
         }
     }
 }

@@ -272,7 +272,8 @@ impl Talk {
     /// Puts a post into boxes; the caller learns which of its messages it is.
     fn deliver_sent(&mut self, cx: &Cx<'_>, post: Post, reply_to: Option<i32>, random_id: i64) {
         let owner = World::owner(cx.me, post.to);
-        let next = self.world.mailbox(owner).map_or(0, |m| m.last_id) + 1;
+        let last = self.world.mailbox(owner).map_or(0, |m| m.last_id);
+        let next = last.saturating_add(1);
         self.news.add(cx.me, Item::Id(next, random_id));
         self.deliver(cx.people, post, reply_to);
     }

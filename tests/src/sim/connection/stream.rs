@@ -13,6 +13,7 @@ use mtproto_proto::Time;
 use crate::sim::faults::Fault;
 use crate::sim::middle::{Passed, To};
 use crate::sim::model::Checked;
+use crate::sim::run::Forged;
 use crate::sim::stage::Stage;
 use crate::sim::watch::From;
 use crate::sim::weather::{Weather, happens};
@@ -174,6 +175,30 @@ impl Stream {
 
     pub(super) fn ways(&mut self) -> [&mut Way; 2] {
         [&mut self.to_server, &mut self.to_client]
+    }
+
+    /// Puts something between two frames, if it can be seen where they end; whether it could.
+    pub(super) fn forge(&mut self, forged: Forged) -> bool {
+        if self.opaque || !self.begun {
+            return false;
+        }
+        match forged {
+            Forged::Status(code) => {
+                self.to_client.put(&4_u32.to_le_bytes());
+                self.to_client.put(&code.to_le_bytes());
+            }
+            // A server may well begin a handshake.
+            Forged::Packet(passed) if passed.to == To::Server && passed.key.0 == 0 => {
+                self.to_server
+                    .put(&(passed.sealed.len() as u32).to_le_bytes());
+                self.to_server.put(&passed.sealed);
+            }
+            Forged::Packet(passed) | Forged::Copy(passed) => match passed.to {
+                To::Client => self.to_client.put_packet(passed, false),
+                To::Server => self.to_server.put_packet(passed, false),
+            },
+        }
+        true
     }
 
     /// A machine wrote one frame.
