@@ -131,7 +131,7 @@ fn cases_of(name: &str) -> Vec<String> {
     test.split('_')
         .map_while(|word| {
             let (letter, number) = word.split_at_checked(1)?;
-            let is_case = "hmtr".contains(letter)
+            let is_case = "hmtrs".contains(letter)
                 && !number.is_empty()
                 && number.bytes().all(|digit| digit.is_ascii_digit());
             is_case.then(|| word.to_uppercase())

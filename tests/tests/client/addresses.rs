@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use mtproto_proto::client::{Action, CallOptions, Client, DcOption, DcTable, Route};
-use mtproto_proto::transport::Framing;
+use mtproto_proto::transport::{Framing, Obfuscation, ProxySecret};
 use mtproto_proto::{DcId, Fate};
 use mtproto_test::Dice;
 use mtproto_test::pair::START;
 
-use crate::net::{Net, addr, config};
+use crate::net::{Net, SECRET, addr, config};
 use crate::queries::{open_call, unknown};
 use crate::secs;
 
@@ -182,6 +182,57 @@ fn addresses_that_want_obfuscation_get_it() {
     let mut net = Net::new(config, 42);
     let id = net.send_raw(open_call(), &CallOptions::default());
     assert!(net.answer(id).is_ok());
+}
+
+#[test]
+fn addresses_behind_fake_tls_get_it_and_those_of_unknown_secrets_are_left_alone() {
+    let secret: ProxySecret = SECRET.parse().unwrap();
+    let mut option = DcOption::new(DcId(2), addr(2));
+    option.secret = Some(secret.to_bytes().to_vec());
+    let mut config = config();
+    config.dcs = DcTable::empty();
+    config.dcs.add(option);
+    let mut net = Net::new(config.clone(), 43);
+    let id = net.send_raw(open_call(), &CallOptions::default());
+    assert!(net.answer(id).is_ok());
+
+    // The same when the secret is the account's own, and the address says nothing of it.
+    let mut own = crate::net::config();
+    own.obfuscation = Some(Obfuscation {
+        secret: Some(secret),
+        dc: None,
+    });
+    for config in [config.clone(), own] {
+        let rng = Dice::from_env_or(1).rng();
+        let mut client =
+            Client::new(std::sync::Arc::new(config), Default::default(), rng, START).unwrap();
+        let options = CallOptions::default();
+        client.send(START, open_call(), &options).unwrap();
+        let Some(Action::Connect { conn, .. }) = client.poll_action() else {
+            panic!("no connection");
+        };
+        client.handle_connected(START, conn);
+        assert_eq!(client.poll_action(), Some(Action::Transmit { conn }));
+        let mut out = Vec::new();
+        assert!(client.poll_transmit(START, conn, &mut out));
+        assert!(out.starts_with(&[0x16, 3, 1]));
+        assert!(out.windows(10).any(|bytes| bytes == b"google.com"));
+        // Until that is answered there is nothing to write, and nobody is told that there is.
+        assert!(!client.poll_transmit(START, conn, &mut out));
+        client.send(START, open_call(), &options).unwrap();
+        assert_eq!(client.poll_action(), None);
+    }
+
+    let mut unknown = DcOption::new(DcId(2), addr(2));
+    unknown.secret = Some([&[0xee; 17][..], &[b'd'; 183]].concat());
+    config.dcs = DcTable::empty();
+    config.dcs.add(unknown);
+    let mut net = Net::new(config, 44);
+    let id = net.send_raw(open_call(), &CallOptions::default());
+    assert_eq!(
+        net.answer(id),
+        Err(crate::queries::unknown(2, Fate::NotSent))
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mtproto_proto::connection::{
     ClientConfig, ClientConnection, ClientEvent, Error, KeyState, ServerConnection, Start,
 };
-use mtproto_proto::crypto::RsaPrivateKey;
+use mtproto_proto::crypto::{AuthKey, RsaPrivateKey};
 use mtproto_proto::server::{Event, ServerConfig};
 use mtproto_proto::session::SendOptions;
 use mtproto_proto::{AuthKeyId, DcId, IncomingId, RequestError, RequestId, Rng, Time};
@@ -60,6 +60,8 @@ pub struct Both {
     pub bindings: Vec<Binding>,
     /// Keys made, and whether they are temporary.
     pub keys: Vec<(AuthKeyId, bool)>,
+    /// The same keys themselves, as the server has them.
+    pub made: Vec<AuthKey>,
     pub events: Vec<ClientEvent>,
     /// The server knows the client's session.
     pub was_established: bool,
@@ -110,6 +112,7 @@ impl Both {
             executed: Vec::new(),
             bindings: Vec::new(),
             keys: Vec::new(),
+            made: Vec::new(),
             events: Vec::new(),
             was_established: false,
             config,
@@ -151,7 +154,7 @@ impl Both {
             let left = end.saturating_since(self.pair.now());
             let (owner, mut executed, mut bindings, mut keys) =
                 (self.owner, Vec::new(), Vec::new(), Vec::new());
-            let mut events = Vec::new();
+            let (mut events, mut made) = (Vec::new(), Vec::new());
             let happened = self
                 .pair
                 .run_until(left, |pair| {
@@ -162,6 +165,7 @@ impl Both {
                         } = &event
                         {
                             keys.push((key.id(), expires_at.is_some()));
+                            made.push(key.clone());
                         }
                         serve(pair, now, owner, event, &mut executed, &mut bindings);
                     }
@@ -172,6 +176,7 @@ impl Both {
             self.executed.extend(executed);
             self.bindings.extend(bindings);
             self.keys.extend(keys);
+            self.made.extend(made);
             self.events.extend(events);
             if !happened {
                 return done(self);

@@ -76,6 +76,7 @@ pub const SECTIONS: &[Section] = &[
     section("M", &up_to::<10>(), "Hostile: packets and messages"),
     section("T", &up_to::<6>(), "Hostile: transports"),
     section("R", &up_to::<13>(), "Trouble without malice"),
+    section("S", &up_to::<6>(), "Secrets"),
 ];
 
 /// All ids, in the table's order.

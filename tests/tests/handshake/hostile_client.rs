@@ -325,6 +325,11 @@ fn h7_packets_that_are_no_plain_message_are_refused() {
         max: 8192,
     });
     assert_eq!(Server::new(18).error(&long), error);
+    let longest = &long[..8192];
+    assert!(
+        Server::new(18).handle(longest).is_ok(),
+        "what follows it is ignored"
+    );
     for cut in 0..packet.len() - 20 {
         let error = Server::new(18).error(&PlainMessage::write(MsgId(0), &packet[20..20 + cut]));
         assert!(

@@ -115,6 +115,29 @@ fn m5_an_id_ahead_moves_the_clock_and_code_17_moves_it_back() {
 }
 
 #[test]
+fn m5_an_id_from_the_end_of_time_leaves_us_ids_that_rise() {
+    let mut rogue = settled(2106);
+    let last = Plain {
+        msg_id: MsgId(i64::MAX),
+        ..rogue.plain(&Said::other(b"the end of time."))
+    };
+    rogue.send(&last);
+    assert_eq!(rogue.news(), [update(b"the end of time.")]);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let id = rogue.call(b"the call");
+        let heard = rogue.hear_one();
+        ids.push(heard.msg_id);
+        rogue.say(Said::result(
+            heard.id_of(&Said::other(b"the call")),
+            b"answered",
+        ));
+        assert_eq!(rogue.news(), [response(id, b"answered")]);
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+}
+
+#[test]
 fn m5_an_answer_older_than_its_request_moves_the_clock_back_and_is_taken() {
     for bare in [false, true] {
         let mut rogue = settled(2104);
@@ -184,6 +207,33 @@ fn m5_what_repairs_the_clock_is_taken_even_from_below_the_floor() {
             response(id, b"answered")
         ]
     );
+}
+
+/// Nobody can tell whether such an update came before; an answer ends its request, which waits.
+#[test]
+fn m5_of_old_messages_in_a_new_container_only_answers_are_taken() {
+    let mut rogue = settled(2112);
+    let id = rogue.call(b"the call");
+    let first = rogue.hear_one();
+    let req = first.id_of(&Said::other(b"the call"));
+    let old = [
+        rogue.item(&Said::other(b"late update.")),
+        rogue.item(&Said::result(req, b"answered")),
+    ];
+    // More than are remembered.
+    for _ in 0..17 {
+        let flood: Vec<_> = (0..1_000)
+            .map(|_| rogue.item(&Said::other(b"an update...")))
+            .collect();
+        rogue.send_container(&flood);
+        assert_eq!(rogue.news().len(), 1_000);
+    }
+    rogue.send_container(&old);
+    assert_eq!(
+        rogue.news(),
+        [ClientEvent::UpdatesMissed, response(id, b"answered")]
+    );
+    assert_eq!(rogue.client.stats().too_old, 1);
 }
 
 #[test]

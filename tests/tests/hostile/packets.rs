@@ -94,6 +94,20 @@ fn m1_a_packet_of_any_other_length_ends_the_stream() {
 }
 
 #[test]
+fn m1_a_packet_of_any_other_length_ends_the_stream_at_a_server_too() {
+    let (mut rogue, mut conn) = settled_server(2014);
+    let plain = rogue.plain(&Said::other(b"short"[..4].as_ref()));
+    let packet = rogue.seal(&plain);
+    for len in (16..packet.len()).step_by(4) {
+        rogue.send_packet(conn, &packet[..len], false);
+        assert_eq!(rogue.closed(conn), Some(BAD_PACKET), "{len}");
+        conn = server_survives(&mut rogue, conn, &format!("{len} bytes"));
+    }
+    rogue.send_packet(conn, &packet, false);
+    assert_eq!(rogue.calls().len(), 1, "uncut it is good");
+}
+
+#[test]
 fn m2_a_packet_that_comes_again_is_delivered_once() {
     let mut rogue = settled(2004);
     let key = rogue.key().clone();
@@ -108,12 +122,15 @@ fn m2_a_packet_that_comes_again_is_delivered_once() {
     ];
     let container = rogue.container(mtproto_test::tamper::container(&items, None));
     let container = seal(&key, Direction::ToClient, &container, rogue.dice());
+    let mut again = Vec::new();
     for _ in 0..3 {
         for packet in packets.iter().chain([&container]) {
             rogue.send_packet(packet);
         }
         // The same messages in another container.
         rogue.send_container(&items);
+        rogue.later(secs(30));
+        again.extend(rogue.hear_said());
     }
     assert_eq!(
         rogue.news(),
@@ -124,9 +141,7 @@ fn m2_a_packet_that_comes_again_is_delivered_once() {
             update(b"inside 2"),
         ]
     );
-    rogue.later(secs(30));
-    let again: Vec<_> = rogue
-        .hear_said()
+    let again: Vec<_> = again
         .into_iter()
         .filter_map(|said| match said {
             Said::Acks(ids) => Some(ids),

@@ -510,6 +510,7 @@ fn each_rule_broken_by_a_framing_is_found() {
         assert_found(&mut server, &[rule], rule, |_| write(&line, &bytes));
     }
     for (dc, secret) in [(Some(DcId(3)), None), (Some(DcId(-2)), Some(SECRET))] {
+        let secret = secret.map(Into::into);
         let obfuscation = Some(Obfuscation { secret, dc });
         assert_ne!(dc, Some(DC));
         let mut line = connect(&server, Framing::Abridged, obfuscation, &mut dice);

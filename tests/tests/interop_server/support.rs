@@ -224,7 +224,7 @@ impl Strict {
         let mut client = ClientConfig::new(DC, vec![self.key.clone()]);
         client.framing = line.framing;
         client.obfuscation = line.obfuscated.then_some(Obfuscation {
-            secret: line.secret,
+            secret: line.secret.map(Into::into),
             dc: Some(DC),
         });
         client.pfs = line.temporary.then_some(Duration::from_secs(3_600));

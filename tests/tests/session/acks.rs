@@ -116,7 +116,8 @@ fn a_duplicate_inside_a_container_is_delivered_once_and_acknowledged_again() {
         [Said::Acks(vec![first.msg_id, second.msg_id])]
     );
 
-    // The second again, alone in a new container, and then with a third.
+    // The second again, alone in a new container, and then with a third. One acknowledgement that
+    // has not left is enough for both.
     rogue.send_container(std::slice::from_ref(&second));
     let third = rogue.item(&Said::other(b"update 3"));
     rogue.send_container(&[second.clone(), third.clone()]);
@@ -124,7 +125,7 @@ fn a_duplicate_inside_a_container_is_delivered_once_and_acknowledged_again() {
 
     assert_eq!(
         rogue.hear_said(),
-        [Said::Acks(vec![second.msg_id, second.msg_id, third.msg_id])]
+        [Said::Acks(vec![second.msg_id, third.msg_id])]
     );
     assert_eq!(
         rogue.news(),

@@ -378,6 +378,28 @@ fn a_new_session_is_announced_once_and_before_its_first_answer() {
     assert!(matches!(rogue.hear_said(conn)[..], [Said::Pong { .. }]));
 }
 
+/// A call is told from a service message before anything is noted of it.
+#[test]
+fn a_new_session_whose_first_call_has_an_even_number_is_not_announced() {
+    let (mut rogue, conn) = settled_server(1021);
+    rogue.session = mtproto_proto::SessionId(0x78);
+    let call = call(&mut rogue);
+    let bad = Plain {
+        seq_no: call.seq_no & !1,
+        ..call
+    };
+    rogue.send(conn, &bad);
+    assert_eq!(
+        rogue.hear_said(conn),
+        [Said::BadMsg {
+            bad: bad.msg_id,
+            seq_no: bad.seq_no,
+            code: 35
+        }]
+    );
+    assert_eq!(rogue.calls(), []);
+}
+
 #[test]
 fn a_new_session_whose_first_message_is_refused_is_announced_with_its_first_good_one() {
     let mut rogue = RogueClient::new(server_config(), mtproto_test::Seed::from_env_or(1020));

@@ -381,7 +381,7 @@ fn all_sessions_together_keep_no_more_than_the_bound() {
 
 #[test]
 fn a_session_that_waits_without_a_stream_is_bounded_too() {
-    let (mut rogue, conn) = with(1515, |config| config.max_unacked_bytes = 10_000);
+    let (mut rogue, conn) = with(1515, |config| config.max_unacked_bytes = 11_500);
     let calls = [(); 10].map(|()| rogue.say(conn, Said::other(b"the call")));
     let ids = rogue.calls();
     rogue.disconnect(conn);

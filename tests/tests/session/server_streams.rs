@@ -148,12 +148,14 @@ fn a_delay_beyond_reason_is_ten_minutes_and_a_negative_one_is_now() {
 }
 
 #[test]
-fn streams_are_limited() {
+fn streams_are_limited_and_the_stranger_who_came_first_gives_way() {
     let (mut rogue, first) = with(1309, |config| config.max_streams = 3);
     let conns = [(); 4].map(|()| rogue.connect());
-    let refused: Vec<_> = conns.iter().map(|conn| rogue.closed(*conn)).collect();
+    let gave_way: Vec<_> = conns.iter().map(|conn| rogue.closed(*conn)).collect();
     let limit = Some(Error::Status { code: -429 });
-    assert_eq!(refused, [None, None, limit.clone(), limit]);
+    assert_eq!(gave_way, [limit.clone(), limit, None, None]);
+    rogue.disconnect(conns[0]);
+    rogue.disconnect(conns[1]);
     assert_eq!(rogue.server.streams(), 3);
     rogue.say(first, Said::Ping(1));
     assert!(matches!(rogue.hear_said(first)[..], [Said::Pong { .. }]));

@@ -48,7 +48,7 @@ fn every_field_of_a_configuration_is_written() {
     let mut config = ClientConfig::new(DcId(-10_002), Vec::new());
     config.framing = Framing::PaddedIntermediate;
     config.obfuscation = Some(Obfuscation {
-        secret: Some([0xab; 16]),
+        secret: Some([0xab; 16].into()),
         dc: Some(DcId(4)),
     });
     let mut init = InitParams::new(7, 200);
@@ -72,7 +72,7 @@ fn every_field_of_a_configuration_is_written() {
         .send(START, b"four"[..].into(), &options);
 
     let mut server = ServerConfig::new(DcId(2), Vec::new());
-    server.secrets = vec![[0xcd; 16], [0xef; 16]];
+    server.secrets = vec![[0xcd; 16].into(), [0xef; 16].into()];
     server.journal = true;
     Recorder::<Server>::new(&trace, Arc::new(server.clone()), [2; 32], START);
 
@@ -92,6 +92,7 @@ fn every_field_of_a_configuration_is_written() {
     let text = String::from_utf8(file.clone()).unwrap();
     assert_written(&config, "", &text);
     assert_written(&config.session, "session.", &text);
+    assert_written(&config.session.limits, "session.limits.", &text);
     assert_written(&init, "init.", &text);
     assert_written(&options, "", &text);
     assert_written(&server, "", &text);

@@ -3,7 +3,7 @@
 use mtproto_proto::DcId;
 use mtproto_proto::transport::{Codec, Error, Framing, ServerTransport};
 
-use crate::support::{
+use super::support::{
     OTHER_SECRET, SECRET, Setup, drain, encrypted, outcome, packet, random, rng, try_drain, written,
 };
 
@@ -35,6 +35,20 @@ fn every_framing_is_known_by_its_first_bytes_alone() {
         assert_eq!(server.obfuscation_nonce().is_some(), dc.is_some());
         assert_eq!(drain(&mut server, &wire[needed..]), [packet(&data)]);
     }
+}
+
+/// Who waited for more would take this for full framing, or give away that it knows no TLS.
+#[test]
+fn a_beginning_that_no_header_has_is_tls_as_soon_as_four_bytes_say_so() {
+    for begin in [
+        &b"\x16\x03\x01\x02"[..],
+        b"\x16\x03\x01\x02\x00\x00\x00\x00",
+    ] {
+        let mut server = Codec::server(ServerTransport::default());
+        assert_eq!(try_drain(&mut server, begin), Err(Error::Tls));
+    }
+    let mut server = Codec::server(ServerTransport::default());
+    assert_eq!(try_drain(&mut server, b"\x16\x03\x01"), Ok(vec![]));
 }
 
 #[test]
@@ -94,10 +108,10 @@ fn undecided_streams_are_decided_by_their_64th_byte() {
 
 #[test]
 fn whoever_needs_a_secret_does_not_get_in_without_it() {
-    for framing in crate::support::FRAMINGS {
+    for framing in super::support::FRAMINGS {
         let mut closed = Setup::bare(framing);
         closed.server.open = false;
-        closed.server.secrets = vec![SECRET];
+        closed.server.secrets = vec![SECRET.into()];
         check_refused(&closed);
         if framing == Framing::Full {
             continue;
@@ -105,7 +119,7 @@ fn whoever_needs_a_secret_does_not_get_in_without_it() {
         for secret in [None, Some(OTHER_SECRET)] {
             let mut closed = Setup::obfuscated(framing, secret);
             closed.server.open = false;
-            closed.server.secrets = vec![SECRET];
+            closed.server.secrets = vec![SECRET.into()];
             check_refused(&closed);
         }
     }
@@ -126,11 +140,11 @@ fn an_open_server_with_secrets_lets_both_in() {
     for secret in [None, Some(SECRET)] {
         let mut setup = Setup::obfuscated(Framing::Intermediate, secret);
         setup.server.open = true;
-        setup.server.secrets = vec![OTHER_SECRET, SECRET];
+        setup.server.secrets = vec![OTHER_SECRET.into(), SECRET.into()];
         setup.met(&mut rng(5));
     }
     let mut setup = Setup::bare(Framing::Full);
-    setup.server.secrets = vec![SECRET];
+    setup.server.secrets = vec![SECRET.into()];
     setup.met(&mut rng(5));
 }
 

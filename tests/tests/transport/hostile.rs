@@ -5,7 +5,7 @@ use mtproto_proto::transport::{
     Codec, Error, Frame, Framing, MAX_CLIENT_FRAME, MAX_SERVER_FRAME, Obfuscation,
 };
 
-use crate::support::{
+use super::support::{
     OTHER_SECRET, SECRET, Setup, below, cut, drain, encrypted, outcome, packet, quick_ack, random,
     rng, status, try_drain, written,
 };
@@ -165,7 +165,7 @@ fn t2_impossible_lengths_are_errors_as_soon_as_they_are_read() {
 
 #[test]
 fn t2_the_bound_can_be_lowered() {
-    for framing in crate::support::FRAMINGS {
+    for framing in super::support::FRAMINGS {
         let (mut client, mut server) = bare(framing);
         client.set_max_frame(1 << 10);
         server.set_max_frame(1 << 10);
@@ -216,7 +216,7 @@ fn t2_a_frame_may_break_off_and_go_on_at_every_byte() {
         let wire = back;
         for at in 0..=wire.len() {
             // The client's keys are those that its server has; only how it reads starts again.
-            let mut client = setup.client(&mut crate::support::rng(3));
+            let mut client = setup.client(&mut super::support::rng(3));
             let before = drain(&mut client, &wire[..at]);
             let after = drain(&mut client, &wire[at..]);
             assert_eq!([before, after].concat(), frames, "cut at {at}, {setup:?}");
@@ -226,7 +226,7 @@ fn t2_a_frame_may_break_off_and_go_on_at_every_byte() {
 
 #[test]
 fn t2_garbage_gives_the_same_however_it_is_cut() {
-    for framing in crate::support::FRAMINGS {
+    for framing in super::support::FRAMINGS {
         for seed in 0..500 {
             let mut rng = rng(seed);
             let noise = below(&mut rng, 300);
@@ -344,7 +344,7 @@ fn t3_frames_are_neither_skipped_nor_replayed() {
         })
     );
 
-    let mut rng = crate::support::rng(6);
+    let mut rng = super::support::rng(6);
     let (_, mut server) = Setup::bare(Framing::Full).met(&mut rng);
     // Known from the head alone.
     assert_eq!(
@@ -484,7 +484,7 @@ fn t4_a_replayed_header_shows_by_its_nonce() {
 fn t4_a_flipped_bit_under_obfuscation_desynchronises_nothing_else() {
     // Obfuscation authenticates nothing: a flipped bit of a packet reaches the session as it is,
     // and the next frame is read as if nothing had happened.
-    for framing in &crate::support::FRAMINGS[..3] {
+    for framing in &super::support::FRAMINGS[..3] {
         let setup = Setup::obfuscated(*framing, Some(SECRET));
         let mut rng = rng(12);
         let (mut client, mut server) = setup.met(&mut rng);

@@ -3,7 +3,7 @@
 use mtproto_proto::Rng;
 use mtproto_proto::transport::{Codec, Frame, Framing};
 
-use crate::support::{
+use super::support::{
     Setup, below, cut, drain, encrypted, outcome, packet, plain, quick_ack, rng, status, written,
 };
 
@@ -154,7 +154,7 @@ fn padding_is_taken_away_however_long_it_is() {
                 let len = data.len() + padding;
                 let mut wire = u32::try_from(len).unwrap().to_le_bytes().to_vec();
                 wire.extend(&data);
-                wire.extend(crate::support::random(&mut rng, padding));
+                wire.extend(super::support::random(&mut rng, padding));
                 for codec in [&mut client, &mut server] {
                     assert_eq!(drain(codec, &wire), [packet(&data)], "seed {seed}");
                 }

@@ -1,6 +1,8 @@
 //! What the tests of this suite share: setups, packets, and streams that are cut into pieces.
 
-use mtproto_proto::transport::{Codec, Error, Frame, Framing, Obfuscation, ServerTransport};
+use mtproto_proto::transport::{
+    Codec, Error, Frame, Framing, Obfuscation, ProxySecret, ServerTransport,
+};
 use mtproto_proto::{DcId, Rng};
 
 pub const SECRET: [u8; 16] = *b"0123456789abcdef";
@@ -34,12 +36,16 @@ impl Setup {
         Setup {
             framing,
             obfuscation: Some(Obfuscation {
-                secret,
+                secret: secret.map(ProxySecret::from),
                 dc: Some(DcId(-2)),
             }),
             server: ServerTransport {
                 // The right secret is not the first that a server tries.
-                secrets: [OTHER_SECRET].into_iter().chain(secret).collect(),
+                secrets: [OTHER_SECRET]
+                    .into_iter()
+                    .chain(secret)
+                    .map(ProxySecret::from)
+                    .collect(),
                 open: secret.is_none(),
                 ..ServerTransport::default()
             },

@@ -2,13 +2,17 @@
 //! whole, byte by byte and with more behind it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mtproto_proto::crypto::Ctr;
-use mtproto_proto::transport::{Codec, Error, Frame, Framing, Obfuscation, ServerTransport};
-use mtproto_proto::{DcId, Rng};
+use mtproto_proto::transport::{
+    Codec, Error, Frame, Framing, Obfuscation, ProxySecret, SecretError, SeenHellos,
+    ServerTransport,
+};
+use mtproto_proto::{DcId, Rng, Time};
 use serde_json::Value;
 
-use crate::support::{Setup, drain, encrypted, hex, packet, quick_ack, rng, status, written};
+use super::support::{Setup, drain, encrypted, hex, packet, quick_ack, rng, status, written};
 
 /// One test function per vector, and the list of what is tested.
 macro_rules! vectors {
@@ -36,6 +40,9 @@ vectors! {
     "obf2.mtcute.keys_secret" => obf2_mtcute_keys_secret,
     "obf2.gotd" => obf2_gotd,
     "obf2.gotd_a" => obf2_gotd_a,
+    "mtproxy.secret_kinds" => mtproxy_secret_kinds,
+    "faketls.client_hello" => faketls_client_hello,
+    "faketls.server_hello" => faketls_server_hello,
 }
 
 #[test]
@@ -47,6 +54,8 @@ fn every_vector_of_this_room_has_a_test() {
         "padded",
         "obf2",
         "quickack",
+        "mtproxy",
+        "faketls",
     ];
     let wanted: BTreeSet<_> = file()
         .into_iter()
@@ -294,6 +303,106 @@ fn check_key(v: &Value, key: &Value, iv: &Value, from_client: bool) {
     assert_eq!(wire, hex("040000006cfeffff"));
 }
 
+fn mtproxy_secret_kinds(v: &Value) {
+    let texts = v["inputs"].as_array().unwrap();
+    let kinds = v["expected"].as_array().unwrap();
+    assert_eq!(texts.len(), kinds.len());
+    for (text, kind) in texts.iter().zip(kinds) {
+        let secret = text.as_str().unwrap().parse::<ProxySecret>();
+        let named = match &secret {
+            Ok(secret) => match (secret.framing(), secret.domain()) {
+                (None, None) => "plain16".to_owned(),
+                (Some(Framing::PaddedIntermediate), None) => "padded(dd)".to_owned(),
+                (Some(Framing::PaddedIntermediate), Some(domain)) => format!("tls {domain}"),
+                other => panic!("{other:?}"),
+            },
+            Err(SecretError::TooShort { got: 1 }) => "error".to_owned(),
+            Err(SecretError::TooShort { .. }) => "error: too short".to_owned(),
+            Err(SecretError::Unknown) => "error: 17 bytes not starting with dd".to_owned(),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(named, kind.as_str().unwrap());
+        if let Ok(secret) = secret {
+            assert_eq!(secret.to_bytes()[..], bytes(text));
+        }
+    }
+}
+
+fn tls_secret(inputs: &Value, domain: &str) -> ProxySecret {
+    ProxySecret::fake_tls(bytes(&inputs["secret"]).try_into().unwrap(), domain).unwrap()
+}
+
+fn faketls_client_hello(v: &Value) {
+    let inputs = &v["inputs"];
+    let now = Time::from_unix(inputs["unix_time"].as_u64().unwrap());
+    let secret = tls_secret(inputs, inputs["domain"].as_str().unwrap());
+    let hello = bytes(&v["expected"]["hello"]);
+    assert_eq!(hello[11..43], bytes(&v["expected"]["client_random"]));
+    let server = || {
+        Codec::server(ServerTransport {
+            secrets: vec![secret.clone()],
+            open: false,
+            ..ServerTransport::default()
+        })
+    };
+    let mut random = rng(1);
+    let mut answered = |server: &mut Codec, at| {
+        let (mut seen, mut out) = (SeenHellos::default(), Vec::new());
+        assert_eq!(server.next_frame(), Ok(None));
+        let answered = server.answer_hello(at, &mut seen, &mut random, &mut out);
+        answered.map(|_| out)
+    };
+    let [mut whole, mut single, mut trailing] = [server(), server(), server()];
+    whole.feed(&hello);
+    assert!(!answered(&mut whole, now).unwrap().is_empty(), "whole");
+    for (i, byte) in hello.iter().enumerate() {
+        single.feed(&[*byte]);
+        let out = answered(&mut single, now).unwrap();
+        assert_eq!(!out.is_empty(), i == hello.len() - 1, "byte by byte");
+    }
+    trailing.feed(&[&hello[..], &[0x17]].concat());
+    assert!(
+        !answered(&mut trailing, now).unwrap().is_empty(),
+        "with more behind"
+    );
+    // And it is the hello of just this time: 600 seconds either way are the bound.
+    for (seconds, good) in [(600, true), (601, false)] {
+        for at in [
+            now - Duration::from_secs(seconds),
+            now + Duration::from_secs(seconds),
+        ] {
+            let mut server = server();
+            server.feed(&hello);
+            assert_eq!(answered(&mut server, at).is_ok(), good);
+        }
+    }
+    let mut zero = server();
+    zero.feed(&bytes(&inputs["hello_with_zero_random"]));
+    assert_eq!(zero.next_frame(), Err(Error::Tls), "unsigned");
+}
+
+fn faketls_server_hello(v: &Value) {
+    let inputs = &v["inputs"];
+    let random = bytes(&inputs["client_random"]).try_into().unwrap();
+    let secret = tls_secret(inputs, "google.com");
+    let client = || Codec::client_awaiting(secret.clone(), random, &mut rng(1)).unwrap();
+    let response = bytes(&v["expected"]["response"]);
+    assert_eq!(response[11..43], bytes(&v["expected"]["server_random"]));
+    let [mut whole, mut single, mut trailing] = [client(), client(), client()];
+    assert_eq!(drain(&mut whole, &response), []);
+    assert!(whole.can_write(), "whole");
+    for byte in &response {
+        assert!(!single.can_write(), "too early");
+        assert_eq!(drain(&mut single, &[*byte]), []);
+    }
+    assert!(single.can_write(), "byte by byte");
+    assert_eq!(drain(&mut trailing, &[&response[..], &[0x17]].concat()), []);
+    assert!(trailing.can_write(), "with more behind");
+    let mut zero = client();
+    zero.feed(&bytes(&inputs["response_with_zero_random"]));
+    assert_eq!(zero.next_frame(), Err(Error::TlsAnswer), "unsigned");
+}
+
 /// The frames come whole, byte by byte, and with the beginning of another frame behind them.
 fn read_three_ways(codec: impl Fn() -> Codec, wire: &[u8], frames: &[Frame]) {
     assert_eq!(drain(&mut codec(), wire), frames, "whole");
@@ -325,8 +434,8 @@ fn client(inputs: &Value) -> Codec {
 fn server(inputs: &Value) -> Codec {
     let secret = secret(inputs);
     Codec::server(ServerTransport {
-        secrets: secret.into_iter().collect(),
         open: secret.is_none(),
+        secrets: secret.into_iter().collect(),
         ..ServerTransport::default()
     })
 }
@@ -345,9 +454,9 @@ fn dc(inputs: &Value) -> Option<DcId> {
     Some(DcId(i16::try_from(dc).unwrap()))
 }
 
-fn secret(inputs: &Value) -> Option<[u8; 16]> {
+fn secret(inputs: &Value) -> Option<ProxySecret> {
     let secret = inputs["secret"].as_str()?;
-    Some(hex(secret).try_into().unwrap())
+    Some(ProxySecret::from_bytes(&hex(secret)).unwrap())
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

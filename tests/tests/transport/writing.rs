@@ -4,7 +4,7 @@ use mtproto_proto::transport::{
     Codec, Error, Framing, MAX_CLIENT_FRAME, MAX_SERVER_FRAME, Obfuscation,
 };
 
-use crate::support::{
+use super::support::{
     SECRET, Setup, drain, encrypted, packet, quick_ack, random, rng, status, written,
 };
 
@@ -159,7 +159,7 @@ fn a_server_is_mute_until_it_knows_the_framing() {
         let data = encrypted(&mut rng, 3);
         let wire = written(&mut client, &mut rng, &data);
         drain(&mut server, &wire);
-        assert!(!crate::support::status(&mut server, &mut rng, -404).is_empty());
+        assert!(!super::support::status(&mut server, &mut rng, -404).is_empty());
     }
 }
 

@@ -47,7 +47,7 @@ fn nothing_else(others: Vec<enums::Update>) -> Difference {
 fn differences_that_lead_nowhere_are_not_asked_for_in_a_hurry() {
     let there = || state(100, 20, 1_000, 5);
     type Answer = Box<dyn FnMut(u32) -> Bytes>;
-    let cases: [(&str, Answer); 7] = [
+    let cases: [(&str, Answer); 8] = [
         ("too long", Box::new(|_| difference_too_long(100))),
         (
             "too long, here and there",
@@ -67,6 +67,10 @@ fn differences_that_lead_nowhere_are_not_asked_for_in_a_hurry() {
         (
             "counters change for ever",
             Box::new(move |_| nothing_else(vec![enums::Update::PtsChanged]).last(there())),
+        ),
+        (
+            "a channel whose access hash does not come",
+            Box::new(move |_| nothing_else(vec![channel_too_long(12, Some(9))]).last(there())),
         ),
         ("unreadable", Box::new(|_| unreadable())),
         (
