@@ -504,5 +504,6 @@ impl Registry {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 #[path = "registry_tests.rs"]
 mod tests;

@@ -1,7 +1,5 @@
 //! What the registry judges: copies, and room.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use super::*;
 use crate::DcId;
 use crate::rng::Rng;
