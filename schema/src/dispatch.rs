@@ -25,6 +25,9 @@ pub fn by_id(id: u32, bytes: &Bytes) -> Option<Reencoded> {
     dispatch_mtproto::by_id(id, bytes).or_else(|| dispatch_api::by_id(id, bytes))
 }
 
+/// Not inlined: the table of all types would be one function of all their code, which takes an
+/// optimising compiler minutes.
+#[inline(never)]
 pub(crate) fn reencode<T: Decode + Encode>(bytes: &Bytes) -> Reencoded {
     let mut out = Vec::new();
     T::from_bytes(bytes)?.encode(&mut out);
