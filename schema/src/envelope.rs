@@ -37,7 +37,7 @@ impl Constructor for RpcResult {
     fn read_bare(r: &mut Reader<'_>) -> Option<Self> {
         Some(RpcResult {
             req_msg_id: r.i64(),
-            result: Raw(r.rest()),
+            result: Raw(r.object()),
         })
     }
 }

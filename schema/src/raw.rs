@@ -37,7 +37,7 @@ impl Decode for Raw {
     const MIN_SIZE: usize = 4;
 
     fn read(r: &mut Reader<'_>) -> Option<Self> {
-        Some(Raw(r.rest()))
+        Some(Raw(r.object()))
     }
 }
 

@@ -329,6 +329,17 @@ impl<'a> Reader<'a> {
         self.share(rest)
     }
 
+    /// Takes all that is left, which is a boxed value: at least the id of its constructor.
+    pub fn object(&mut self) -> Bytes {
+        match self.peek_u32() {
+            Some(_) => self.rest(),
+            None => {
+                self.short(4);
+                Bytes::new()
+            }
+        }
+    }
+
     /// Skips `len` bytes.
     #[inline]
     pub fn skip(&mut self, len: usize) {

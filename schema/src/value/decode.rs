@@ -135,7 +135,7 @@ impl Schema {
                 r.skip(4);
                 Ok(Value::Object(self.read_fields(row, r, budget)?))
             }
-            Some(_) | None => Ok(Value::Raw(r.rest())),
+            Some(_) | None => Ok(Value::Raw(r.object())),
         }
     }
 

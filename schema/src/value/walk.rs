@@ -138,7 +138,8 @@ impl<const TEXT: bool> Walk<'_, TEXT> {
                 self.row(row, r)
             }
             Some(_) | None => {
-                r.skip(r.remaining());
+                // At least the id of a constructor.
+                r.skip(r.remaining().max(4));
                 Some(())
             }
         }

@@ -6,8 +6,8 @@ use std::thread;
 
 use mtproto_schema::model::{Definition, Field, Kind, Type};
 use mtproto_schema::{
-    Bytes, Decode, DecodeError, MAX_DEPTH, Object, Raw, Value, ValueErrorKind, api, dispatch,
-    mtproto, tl,
+    Bytes, Constructor, Decode, DecodeError, MAX_DEPTH, Object, Raw, Value, ValueErrorKind, api,
+    dispatch, mtproto, tl,
 };
 
 use crate::agreement::{each, is_open, seed};
@@ -156,6 +156,37 @@ fn twelve_thousand_levels_are_refused_typed_and_dynamic() {
     );
     let outer = mtproto::types::MsgContainer::from_bytes(&bytes).expect("its messages are bytes");
     assert_eq!(outer.messages.len(), 1);
+}
+
+#[test]
+fn an_object_that_ends_before_its_id_is_refused_by_both_sides() {
+    // rpc_result#f35c6d01 req_msg_id:long result:Object
+    let mut result = mtproto::types::RpcResult::ID.to_le_bytes().to_vec();
+    tl::put_i64(&mut result, 1);
+    // invokeWithoutUpdates#bf9459b7 query:!X
+    let query = 0xbf94_59b7_u32.to_le_bytes().to_vec();
+    for left in 0..4 {
+        let end = DecodeError::UnexpectedEnd { needed: 4, left };
+        let (mut result, mut query) = (result.clone(), query.clone());
+        result.resize(result.len() + left, 1);
+        query.resize(query.len() + left, 1);
+        let (result, query) = (Bytes::from(result), Bytes::from(query));
+
+        let typed = mtproto::types::RpcResult::from_bytes(&result);
+        assert_eq!(typed.map(drop), Err(end.clone()));
+        let typed = api::functions::InvokeWithoutUpdates::<Raw>::from_bytes(&query);
+        assert_eq!(typed.map(drop), Err(end.clone()));
+        let end = ValueErrorKind::Bytes(end);
+        let error = BUILTIN.decode(&result).expect_err("no id");
+        assert_eq!(error.kind, end);
+        for (ty, bytes) in [("RpcResult", &result), ("!X", &query)] {
+            let ty = Type::parse(ty).expect("a type");
+            let error = BUILTIN.validate(&ty, bytes).expect_err("no id");
+            assert_eq!(error.kind, end);
+        }
+        let error = BUILTIN.decode_function(&query).expect_err("no id");
+        assert_eq!(error.kind, end);
+    }
 }
 
 #[test]

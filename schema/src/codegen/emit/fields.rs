@@ -67,7 +67,7 @@ impl Plan<'_> {
             Rust::Str => "r.string()".to_string(),
             Rust::Bytes => "r.bytes()".to_string(),
             Rust::Bool => "r.bool()".to_string(),
-            Rust::Raw => "Raw(r.rest())".to_string(),
+            Rust::Raw => "Raw(r.object())".to_string(),
             Rust::Vec { bare: false, item } if !is_bare_struct(item) => "r.vec()".to_string(),
             Rust::Vec { bare, item } => {
                 let elements = if is_bare_struct(item) {
