@@ -68,6 +68,22 @@ fn an_object_takes_memory_for_the_fields_that_it_has() {
 }
 
 #[test]
+fn elements_of_vectors_take_memory_in_proportion_to_their_bytes() {
+    // The shortest block is four bytes, and in memory all blocks are of one size.
+    let divider = id(&Schema::builtin(), "pageBlockDivider");
+    let mut bytes = Vec::new();
+    tl::put_vector(&mut bytes, 100_000);
+    for _ in 0..100_000 {
+        tl::put_u32(&mut bytes, divider);
+    }
+    let bytes = Bytes::from(bytes);
+    let (blocks, held) = peak(|| Vec::<enums::PageBlock>::from_bytes(&bytes));
+    assert_eq!(blocks.unwrap().len(), 100_000);
+    // 72 bytes each, and half of the room unused at worst.
+    assert!(held <= 36 * bytes.len(), "{held} for {}", bytes.len());
+}
+
+#[test]
 fn a_message_of_more_values_than_are_read_is_refused_and_takes_no_more_memory_than_they_do() {
     let builtin = Schema::builtin();
     let ints = ty("Vector<int>");

@@ -75,6 +75,15 @@ pub(super) fn compute(items: &[Item<'_>], types: &BTreeMap<&str, TypePlan>) -> L
     for i in 0..items.len() {
         sizes.item(i);
     }
+    // Those that are elements of vectors, too: each is as large as the largest variant, and can be four
+    // bytes on the wire.
+    for (_, place) in places(items) {
+        let mut ty = place.ty;
+        while let Rust::Vec { item, .. } = ty {
+            ty = item;
+        }
+        sizes.place(ty, false);
+    }
     sizes.layout
 }
 

@@ -42639,8 +42639,8 @@ pub mod enums {
     #[cfg_attr(feature = "debug", derive(Debug))]
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum AiComposeTone {
-        AiComposeTone(types::AiComposeTone),
-        Default(types::AiComposeToneDefault),
+        AiComposeTone(Box<types::AiComposeTone>),
+        Default(Box<types::AiComposeToneDefault>),
     }
 
     impl Encode for AiComposeTone {
@@ -42659,8 +42659,8 @@ pub mod enums {
         #[inline]
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
-                0xcff63ea9 => AiComposeTone::AiComposeTone(types::AiComposeTone::read_bare(r)?),
-                0x9bad6414 => AiComposeTone::Default(types::AiComposeToneDefault::read_bare(r)?),
+                0xcff63ea9 => AiComposeTone::AiComposeTone(r.variant_box()?),
+                0x9bad6414 => AiComposeTone::Default(r.variant_box()?),
                 id => return r.unknown(id, "AiComposeTone"),
             })
         }
@@ -43859,13 +43859,13 @@ pub mod enums {
         ImageSize(types::DocumentAttributeImageSize),
         /// `documentAttributeAnimated#11b58939 = DocumentAttribute;`
         Animated,
-        Sticker(types::DocumentAttributeSticker),
-        Video(types::DocumentAttributeVideo),
-        Audio(types::DocumentAttributeAudio),
+        Sticker(Box<types::DocumentAttributeSticker>),
+        Video(Box<types::DocumentAttributeVideo>),
+        Audio(Box<types::DocumentAttributeAudio>),
         Filename(types::DocumentAttributeFilename),
         /// `documentAttributeHasStickers#9801d2f7 = DocumentAttribute;`
         HasStickers,
-        CustomEmoji(types::DocumentAttributeCustomEmoji),
+        CustomEmoji(Box<types::DocumentAttributeCustomEmoji>),
     }
 
     impl Encode for DocumentAttribute {
@@ -43892,12 +43892,12 @@ pub mod enums {
             Some(match r.u32() {
                 0x6c37c15c => DocumentAttribute::ImageSize(types::DocumentAttributeImageSize::read_bare(r)?),
                 0x11b58939 => DocumentAttribute::Animated,
-                0x6319d612 => DocumentAttribute::Sticker(types::DocumentAttributeSticker::read_bare(r)?),
-                0x43c57c48 => DocumentAttribute::Video(types::DocumentAttributeVideo::read_bare(r)?),
-                0x9852f9c6 => DocumentAttribute::Audio(types::DocumentAttributeAudio::read_bare(r)?),
+                0x6319d612 => DocumentAttribute::Sticker(r.variant_box()?),
+                0x43c57c48 => DocumentAttribute::Video(r.variant_box()?),
+                0x9852f9c6 => DocumentAttribute::Audio(r.variant_box()?),
                 0x15590068 => DocumentAttribute::Filename(types::DocumentAttributeFilename::read_bare(r)?),
                 0x9801d2f7 => DocumentAttribute::HasStickers,
-                0xfd149899 => DocumentAttribute::CustomEmoji(types::DocumentAttributeCustomEmoji::read_bare(r)?),
+                0xfd149899 => DocumentAttribute::CustomEmoji(r.variant_box()?),
                 id => return r.unknown(id, "DocumentAttribute"),
             })
         }
@@ -45785,8 +45785,8 @@ pub mod enums {
     #[cfg_attr(feature = "debug", derive(Debug))]
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum InputRichFile {
-        Photo(types::InputRichFilePhoto),
-        Document(types::InputRichFileDocument),
+        Photo(Box<types::InputRichFilePhoto>),
+        Document(Box<types::InputRichFileDocument>),
     }
 
     impl Encode for InputRichFile {
@@ -45805,8 +45805,8 @@ pub mod enums {
         #[inline(never)]
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
-                0x9b00622b => InputRichFile::Photo(types::InputRichFilePhoto::read_bare(r)?),
-                0x83281dbd => InputRichFile::Document(types::InputRichFileDocument::read_bare(r)?),
+                0x9b00622b => InputRichFile::Photo(r.variant_box()?),
+                0x83281dbd => InputRichFile::Document(r.variant_box()?),
                 id => return r.unknown(id, "InputRichFile"),
             })
         }
@@ -46366,7 +46366,7 @@ pub mod enums {
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum LangPackString {
         LangPackString(types::LangPackString),
-        Pluralized(types::LangPackStringPluralized),
+        Pluralized(Box<types::LangPackStringPluralized>),
         Deleted(types::LangPackStringDeleted),
     }
 
@@ -46388,7 +46388,7 @@ pub mod enums {
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
                 0xcad181f6 => LangPackString::LangPackString(types::LangPackString::read_bare(r)?),
-                0x6c47ac9f => LangPackString::Pluralized(types::LangPackStringPluralized::read_bare(r)?),
+                0x6c47ac9f => LangPackString::Pluralized(r.variant_box()?),
                 0x2979eeb2 => LangPackString::Deleted(types::LangPackStringDeleted::read_bare(r)?),
                 id => return r.unknown(id, "LangPackString"),
             })
@@ -46839,7 +46839,7 @@ pub mod enums {
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum MessageExtendedMedia {
         Preview(types::MessageExtendedMediaPreview),
-        MessageExtendedMedia(types::MessageExtendedMedia),
+        MessageExtendedMedia(Box<types::MessageExtendedMedia>),
     }
 
     impl Encode for MessageExtendedMedia {
@@ -46859,7 +46859,7 @@ pub mod enums {
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
                 0xad628cc8 => MessageExtendedMedia::Preview(types::MessageExtendedMediaPreview::read_bare(r)?),
-                0xee479c64 => MessageExtendedMedia::MessageExtendedMedia(types::MessageExtendedMedia::read_bare(r)?),
+                0xee479c64 => MessageExtendedMedia::MessageExtendedMedia(r.variant_box()?),
                 id => return r.unknown(id, "MessageExtendedMedia"),
             })
         }
@@ -47214,29 +47214,29 @@ pub mod enums {
         Header(types::PageBlockHeader),
         Subheader(types::PageBlockSubheader),
         Paragraph(types::PageBlockParagraph),
-        Preformatted(types::PageBlockPreformatted),
+        Preformatted(Box<types::PageBlockPreformatted>),
         Footer(types::PageBlockFooter),
         /// `pageBlockDivider#db20b188 = PageBlock;`
         Divider,
         Anchor(types::PageBlockAnchor),
         List(types::PageBlockList),
-        Blockquote(types::PageBlockBlockquote),
-        Pullquote(types::PageBlockPullquote),
-        Photo(types::PageBlockPhoto),
-        Video(types::PageBlockVideo),
+        Blockquote(Box<types::PageBlockBlockquote>),
+        Pullquote(Box<types::PageBlockPullquote>),
+        Photo(Box<types::PageBlockPhoto>),
+        Video(Box<types::PageBlockVideo>),
         Cover(types::PageBlockCover),
-        Embed(types::PageBlockEmbed),
-        EmbedPost(types::PageBlockEmbedPost),
-        Collage(types::PageBlockCollage),
-        Slideshow(types::PageBlockSlideshow),
-        Channel(types::PageBlockChannel),
-        Audio(types::PageBlockAudio),
+        Embed(Box<types::PageBlockEmbed>),
+        EmbedPost(Box<types::PageBlockEmbedPost>),
+        Collage(Box<types::PageBlockCollage>),
+        Slideshow(Box<types::PageBlockSlideshow>),
+        Channel(Box<types::PageBlockChannel>),
+        Audio(Box<types::PageBlockAudio>),
         Kicker(types::PageBlockKicker),
-        Table(types::PageBlockTable),
-        OrderedList(types::PageBlockOrderedList),
-        Details(types::PageBlockDetails),
-        RelatedArticles(types::PageBlockRelatedArticles),
-        Map(types::PageBlockMap),
+        Table(Box<types::PageBlockTable>),
+        OrderedList(Box<types::PageBlockOrderedList>),
+        Details(Box<types::PageBlockDetails>),
+        RelatedArticles(Box<types::PageBlockRelatedArticles>),
+        Map(Box<types::PageBlockMap>),
         Heading1(types::PageBlockHeading1),
         Heading2(types::PageBlockHeading2),
         Heading3(types::PageBlockHeading3),
@@ -47245,10 +47245,10 @@ pub mod enums {
         Heading6(types::PageBlockHeading6),
         Math(types::PageBlockMath),
         Thinking(types::PageBlockThinking),
-        InputPageBlockMap(types::InputPageBlockMap),
-        BlockquoteBlocks(types::PageBlockBlockquoteBlocks),
+        InputPageBlockMap(Box<types::InputPageBlockMap>),
+        BlockquoteBlocks(Box<types::PageBlockBlockquoteBlocks>),
         ButtonRow(types::PageBlockButtonRow),
-        Document(types::PageBlockDocument),
+        Document(Box<types::PageBlockDocument>),
     }
 
     impl Encode for PageBlock {
@@ -47313,28 +47313,28 @@ pub mod enums {
                 0xbfd064ec => PageBlock::Header(types::PageBlockHeader::read_bare(r)?),
                 0xf12bb6e1 => PageBlock::Subheader(types::PageBlockSubheader::read_bare(r)?),
                 0x467a0766 => PageBlock::Paragraph(types::PageBlockParagraph::read_bare(r)?),
-                0xc070d93e => PageBlock::Preformatted(types::PageBlockPreformatted::read_bare(r)?),
+                0xc070d93e => PageBlock::Preformatted(r.variant_box()?),
                 0x48870999 => PageBlock::Footer(types::PageBlockFooter::read_bare(r)?),
                 0xdb20b188 => PageBlock::Divider,
                 0xce0d37b0 => PageBlock::Anchor(types::PageBlockAnchor::read_bare(r)?),
                 0xe4e88011 => PageBlock::List(types::PageBlockList::read_bare(r)?),
-                0x66d1670b => PageBlock::Blockquote(types::PageBlockBlockquote::read_bare(r)?),
-                0x4f4456d3 => PageBlock::Pullquote(types::PageBlockPullquote::read_bare(r)?),
-                0x1759c560 => PageBlock::Photo(types::PageBlockPhoto::read_bare(r)?),
-                0x7c8fe7b6 => PageBlock::Video(types::PageBlockVideo::read_bare(r)?),
+                0x66d1670b => PageBlock::Blockquote(r.variant_box()?),
+                0x4f4456d3 => PageBlock::Pullquote(r.variant_box()?),
+                0x1759c560 => PageBlock::Photo(r.variant_box()?),
+                0x7c8fe7b6 => PageBlock::Video(r.variant_box()?),
                 0x39f23300 => PageBlock::Cover(types::PageBlockCover::read_bare(r)?),
-                0xa8718dc5 => PageBlock::Embed(types::PageBlockEmbed::read_bare(r)?),
-                0xf259a80b => PageBlock::EmbedPost(types::PageBlockEmbedPost::read_bare(r)?),
-                0x65a0fa4d => PageBlock::Collage(types::PageBlockCollage::read_bare(r)?),
-                0x031f9590 => PageBlock::Slideshow(types::PageBlockSlideshow::read_bare(r)?),
-                0xef1751b5 => PageBlock::Channel(types::PageBlockChannel::read_bare(r)?),
-                0x804361ea => PageBlock::Audio(types::PageBlockAudio::read_bare(r)?),
+                0xa8718dc5 => PageBlock::Embed(r.variant_box()?),
+                0xf259a80b => PageBlock::EmbedPost(r.variant_box()?),
+                0x65a0fa4d => PageBlock::Collage(r.variant_box()?),
+                0x031f9590 => PageBlock::Slideshow(r.variant_box()?),
+                0xef1751b5 => PageBlock::Channel(r.variant_box()?),
+                0x804361ea => PageBlock::Audio(r.variant_box()?),
                 0x1e148390 => PageBlock::Kicker(types::PageBlockKicker::read_bare(r)?),
-                0xbf4dea82 => PageBlock::Table(types::PageBlockTable::read_bare(r)?),
-                0x1fd6f6c1 => PageBlock::OrderedList(types::PageBlockOrderedList::read_bare(r)?),
-                0x76768bed => PageBlock::Details(types::PageBlockDetails::read_bare(r)?),
-                0x16115a96 => PageBlock::RelatedArticles(types::PageBlockRelatedArticles::read_bare(r)?),
-                0xa44f3ef6 => PageBlock::Map(types::PageBlockMap::read_bare(r)?),
+                0xbf4dea82 => PageBlock::Table(r.variant_box()?),
+                0x1fd6f6c1 => PageBlock::OrderedList(r.variant_box()?),
+                0x76768bed => PageBlock::Details(r.variant_box()?),
+                0x16115a96 => PageBlock::RelatedArticles(r.variant_box()?),
+                0xa44f3ef6 => PageBlock::Map(r.variant_box()?),
                 0xbaff072f => PageBlock::Heading1(types::PageBlockHeading1::read_bare(r)?),
                 0x096b2aec => PageBlock::Heading2(types::PageBlockHeading2::read_bare(r)?),
                 0x67e731ad => PageBlock::Heading3(types::PageBlockHeading3::read_bare(r)?),
@@ -47343,10 +47343,10 @@ pub mod enums {
                 0x682a41a9 => PageBlock::Heading6(types::PageBlockHeading6::read_bare(r)?),
                 0x59080c20 => PageBlock::Math(types::PageBlockMath::read_bare(r)?),
                 0x3c29a3e2 => PageBlock::Thinking(types::PageBlockThinking::read_bare(r)?),
-                0x574b617f => PageBlock::InputPageBlockMap(types::InputPageBlockMap::read_bare(r)?),
-                0x0e6e47c4 => PageBlock::BlockquoteBlocks(types::PageBlockBlockquoteBlocks::read_bare(r)?),
+                0x574b617f => PageBlock::InputPageBlockMap(r.variant_box()?),
+                0x0e6e47c4 => PageBlock::BlockquoteBlocks(r.variant_box()?),
                 0x6d640318 => PageBlock::ButtonRow(types::PageBlockButtonRow::read_bare(r)?),
-                0x38fa3ba3 => PageBlock::Document(types::PageBlockDocument::read_bare(r)?),
+                0x38fa3ba3 => PageBlock::Document(r.variant_box()?),
                 id => return r.unknown(id, "PageBlock"),
             })
         }
@@ -47389,8 +47389,8 @@ pub mod enums {
     #[cfg_attr(feature = "debug", derive(Debug))]
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum PageListOrderedItem {
-        Text(types::PageListOrderedItemText),
-        Blocks(types::PageListOrderedItemBlocks),
+        Text(Box<types::PageListOrderedItemText>),
+        Blocks(Box<types::PageListOrderedItemBlocks>),
     }
 
     impl Encode for PageListOrderedItem {
@@ -47409,8 +47409,8 @@ pub mod enums {
         #[inline(never)]
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
-                0x15031189 => PageListOrderedItem::Text(types::PageListOrderedItemText::read_bare(r)?),
-                0x8ff2d5f0 => PageListOrderedItem::Blocks(types::PageListOrderedItemBlocks::read_bare(r)?),
+                0x15031189 => PageListOrderedItem::Text(r.variant_box()?),
+                0x8ff2d5f0 => PageListOrderedItem::Blocks(r.variant_box()?),
                 id => return r.unknown(id, "PageListOrderedItem"),
             })
         }
@@ -47682,8 +47682,8 @@ pub mod enums {
     #[cfg_attr(feature = "debug", derive(Debug))]
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum PhoneConnection {
-        PhoneConnection(types::PhoneConnection),
-        Webrtc(types::PhoneConnectionWebrtc),
+        PhoneConnection(Box<types::PhoneConnection>),
+        Webrtc(Box<types::PhoneConnectionWebrtc>),
     }
 
     impl Encode for PhoneConnection {
@@ -47702,8 +47702,8 @@ pub mod enums {
         #[inline(never)]
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
-                0x9cc123c7 => PhoneConnection::PhoneConnection(types::PhoneConnection::read_bare(r)?),
-                0x635fe375 => PhoneConnection::Webrtc(types::PhoneConnectionWebrtc::read_bare(r)?),
+                0x9cc123c7 => PhoneConnection::PhoneConnection(r.variant_box()?),
+                0x635fe375 => PhoneConnection::Webrtc(r.variant_box()?),
                 id => return r.unknown(id, "PhoneConnection"),
             })
         }
@@ -48423,7 +48423,7 @@ pub mod enums {
     pub enum RequestedPeer {
         User(types::RequestedPeerUser),
         Chat(types::RequestedPeerChat),
-        Channel(types::RequestedPeerChannel),
+        Channel(Box<types::RequestedPeerChannel>),
     }
 
     impl Encode for RequestedPeer {
@@ -48445,7 +48445,7 @@ pub mod enums {
             Some(match r.u32() {
                 0xd62ff46a => RequestedPeer::User(types::RequestedPeerUser::read_bare(r)?),
                 0x7307544f => RequestedPeer::Chat(types::RequestedPeerChat::read_bare(r)?),
-                0x8ba403e4 => RequestedPeer::Channel(types::RequestedPeerChannel::read_bare(r)?),
+                0x8ba403e4 => RequestedPeer::Channel(r.variant_box()?),
                 id => return r.unknown(id, "RequestedPeer"),
             })
         }
@@ -48781,14 +48781,14 @@ pub mod enums {
     #[cfg_attr(feature = "debug", derive(Debug))]
     #[cfg_attr(feature = "eq", derive(PartialEq))]
     pub enum SecureValueError {
-        Data(types::SecureValueErrorData),
-        FrontSide(types::SecureValueErrorFrontSide),
-        ReverseSide(types::SecureValueErrorReverseSide),
-        Selfie(types::SecureValueErrorSelfie),
-        File(types::SecureValueErrorFile),
+        Data(Box<types::SecureValueErrorData>),
+        FrontSide(Box<types::SecureValueErrorFrontSide>),
+        ReverseSide(Box<types::SecureValueErrorReverseSide>),
+        Selfie(Box<types::SecureValueErrorSelfie>),
+        File(Box<types::SecureValueErrorFile>),
         Files(types::SecureValueErrorFiles),
-        SecureValueError(types::SecureValueError),
-        TranslationFile(types::SecureValueErrorTranslationFile),
+        SecureValueError(Box<types::SecureValueError>),
+        TranslationFile(Box<types::SecureValueErrorTranslationFile>),
         TranslationFiles(types::SecureValueErrorTranslationFiles),
     }
 
@@ -48815,14 +48815,14 @@ pub mod enums {
         #[inline]
         fn read(r: &mut Reader<'_>) -> Option<Self> {
             Some(match r.u32() {
-                0xe8a40bd9 => SecureValueError::Data(types::SecureValueErrorData::read_bare(r)?),
-                0x00be3dfa => SecureValueError::FrontSide(types::SecureValueErrorFrontSide::read_bare(r)?),
-                0x868a2aa5 => SecureValueError::ReverseSide(types::SecureValueErrorReverseSide::read_bare(r)?),
-                0xe537ced6 => SecureValueError::Selfie(types::SecureValueErrorSelfie::read_bare(r)?),
-                0x7a700873 => SecureValueError::File(types::SecureValueErrorFile::read_bare(r)?),
+                0xe8a40bd9 => SecureValueError::Data(r.variant_box()?),
+                0x00be3dfa => SecureValueError::FrontSide(r.variant_box()?),
+                0x868a2aa5 => SecureValueError::ReverseSide(r.variant_box()?),
+                0xe537ced6 => SecureValueError::Selfie(r.variant_box()?),
+                0x7a700873 => SecureValueError::File(r.variant_box()?),
                 0x666220e9 => SecureValueError::Files(types::SecureValueErrorFiles::read_bare(r)?),
-                0x869d758f => SecureValueError::SecureValueError(types::SecureValueError::read_bare(r)?),
-                0xa1144770 => SecureValueError::TranslationFile(types::SecureValueErrorTranslationFile::read_bare(r)?),
+                0x869d758f => SecureValueError::SecureValueError(r.variant_box()?),
+                0xa1144770 => SecureValueError::TranslationFile(r.variant_box()?),
                 0x34636dd8 => SecureValueError::TranslationFiles(types::SecureValueErrorTranslationFiles::read_bare(r)?),
                 id => return r.unknown(id, "SecureValueError"),
             })
