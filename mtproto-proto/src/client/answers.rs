@@ -127,10 +127,10 @@ impl Client {
 
     fn tell(&mut self, now: Time, id: RequestId, call: &Call, end: End) {
         match call.origin {
-            Origin::Application => self.events.push_back(match end {
-                Ok(body) => Event::Response { id, body },
-                Err(error) => Event::Failed { id, error },
-            }),
+            Origin::Application => match end {
+                Ok(body) => self.events.push_back(Event::Response { id, body }),
+                Err(error) => self.tell_failed(id, error),
+            },
             Origin::Need(need) => {
                 let result = end.map_err(|error| match error {
                     CallError::Request(error) => error,
@@ -147,6 +147,12 @@ impl Client {
             // Destroyed or not, the key is forgotten; the link has nothing more to do.
             Origin::Destroy => {}
         }
+    }
+
+    /// Tells the application that a call failed.
+    pub(super) fn tell_failed(&mut self, id: RequestId, error: CallError) {
+        self.calls.failed(id);
+        self.events.push_back(Event::Failed { id, error });
     }
 
     /// The server answered with an error.

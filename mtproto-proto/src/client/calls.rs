@@ -130,6 +130,8 @@ pub(super) struct Calls {
     pauses: BTreeSet<(Time, RequestId)>,
     /// Who is to come after whom: the earlier one first.
     order: BTreeSet<(RequestId, RequestId)>,
+    /// Those that failed while the application has not heard of it.
+    untold: BTreeSet<RequestId>,
     /// Those of the application.
     application: usize,
     /// Bytes of their bodies.
@@ -138,8 +140,7 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn add(&mut self, mut call: Call) -> RequestId {
-        self.last = self.last.saturating_add(1);
-        let id = RequestId(self.last);
+        let id = self.next_id();
         // What has ended holds nothing back.
         call.after.retain(|first| self.calls.contains_key(first));
         call.after.sort_unstable();
@@ -153,6 +154,26 @@ impl Calls {
         }
         self.calls.insert(id, call);
         id
+    }
+
+    pub(super) fn next_id(&mut self) -> RequestId {
+        self.last = self.last.saturating_add(1);
+        RequestId(self.last)
+    }
+
+    /// One of these that failed while the application has not heard of it.
+    pub(super) fn untold_of(&self, ids: &[RequestId]) -> Option<RequestId> {
+        ids.iter().find(|id| self.untold.contains(id)).copied()
+    }
+
+    /// The application is to be told that a call failed.
+    pub(super) fn failed(&mut self, id: RequestId) {
+        self.untold.insert(id);
+    }
+
+    /// It has heard of it.
+    pub(super) fn told(&mut self, id: RequestId) {
+        self.untold.remove(&id);
     }
 
     /// How many of the application's wait.

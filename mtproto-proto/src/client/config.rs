@@ -221,9 +221,10 @@ pub struct CallOptions {
     pub max_retries: Option<u8>,
     /// The server is to execute the call after these, which were submitted before it: at most
     /// [`MAX_AFTER`](crate::session::MAX_AFTER). Over the same stream it travels with them
-    /// (`invokeAfterMsgs`); elsewhere it is held back until they are answered. When one of them fails and this one was not executed, it ends as
-    /// [`RequestError::DependencyFailed`](crate::RequestError::DependencyFailed). One that has
-    /// ended already holds nothing back.
+    /// (`invokeAfterMsgs`); elsewhere it is held back until they are answered. When one of them
+    /// fails and this one was not executed, it ends as
+    /// [`RequestError::DependencyFailed`](crate::RequestError::DependencyFailed). One that was
+    /// answered, or whose failure has been taken with `poll_event`, holds nothing back.
     pub after: Vec<RequestId>,
 }
 

@@ -417,7 +417,11 @@ impl Client {
     pub fn poll_event(&mut self) -> Option<Event> {
         // What is to be stored of updates and peers waits where it may still be replaced by
         // something newer.
-        self.events.pop_front().or_else(|| {
+        let event = self.events.pop_front();
+        if let Some(Event::Failed { id, .. }) = &event {
+            self.calls.told(*id);
+        }
+        event.or_else(|| {
             let change = self.updates.poll_change();
             let change = change.or_else(|| self.peers.poll_change());
             change.map(Event::Changed)

@@ -126,7 +126,7 @@ impl Client {
 }
 
 /// How a call ends that was to come after one that failed.
-fn broken(first: RequestId, fate: Fate) -> CallError {
+pub(super) fn broken(first: RequestId, fate: Fate) -> CallError {
     CallError::Request(match fate {
         // An earlier sending of it may have been executed.
         Fate::MaybeExecuted => RequestError::Lost(fate),

@@ -14,6 +14,7 @@ use crate::client::calls::{Call, MAX_HOPS, MAX_REPAIRS, Origin, Place};
 use crate::client::dial::{candidates, is_reachable};
 use crate::client::link::{Link, LinkId, Stream};
 use crate::client::machine::Client;
+use crate::client::order::broken;
 use crate::client::query::{constructor, needs_user, unwrapped};
 use crate::client::{CallError, CallOptions, DcTable, Route};
 use crate::error::{Fate, RequestError, SendError};
@@ -65,6 +66,12 @@ impl Client {
         let got = got.saturating_add(self.calls.application_bytes());
         if got > max && self.calls.of_application() > 0 {
             return Err(SendError::TooManyBytes { got, max });
+        }
+        // The application does not know yet.
+        if let Some(first) = self.calls.untold_of(&options.after) {
+            let id = self.calls.next_id();
+            self.tell_failed(id, broken(first, Fate::NotSent));
+            return Ok(id);
         }
         Ok(self.start_call(now, Origin::Application, body, options, None))
     }

@@ -344,7 +344,7 @@ impl ClientConnection {
             self.waiting = session.into_pending();
         }
         if let Some(id) = self.binding.take() {
-            self.waiting.fail(id);
+            self.waiting.withdraw(id);
         }
         self.waiting.hold = false;
     }
@@ -412,7 +412,7 @@ impl ClientConnection {
 
     /// Takes the session's events; returns the error if binding failed.
     fn drain_session(&mut self) -> Option<Error> {
-        while let Some(event) = self.session.as_mut().and_then(Session::poll_event) {
+        while let Some(event) = self.session.as_mut().and_then(Session::next_event) {
             let event = match event {
                 SessionEvent::Response { id, body } if Some(id) == self.binding => {
                     if body.first_chunk() != Some(&BOOL_TRUE.to_le_bytes()) {
@@ -491,16 +491,22 @@ impl ClientConnection {
         if self.closing || self.error.is_some() {
             return Err(SendError::Ended);
         }
-        match &mut self.session {
-            Some(session) => session.send(now, body, options),
+        let id = match &mut self.session {
+            Some(session) => session.send(now, body, options)?,
             None => {
                 let config = &self.config.session;
                 let init = self.config.init.as_ref().map(InitParams::prefix);
                 let prefix = init.map_or(0, |prefix| prefix.len());
                 self.waiting
-                    .add(now, compressed(body, config), prefix, options, config)
+                    .add(now, compressed(body, config), prefix, options, config)?
             }
+        };
+        // It may have ended at once, by what it was to come after.
+        self.tell_orphans();
+        if let Some(error) = self.drain_session() {
+            self.fail(error);
         }
+        Ok(id)
     }
 
     /// Submits a typed request.
@@ -552,7 +558,7 @@ impl ClientConnection {
                 session.tell_orphans();
                 fate
             }
-            None => self.waiting.fail(id).map(|request| request.fate()),
+            None => self.waiting.withdraw(id).map(|request| request.fate()),
         };
         self.tell_orphans();
         if let Some(error) = self.drain_session() {
@@ -830,6 +836,12 @@ impl Machine for ClientConnection {
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
         if let Some(event) = self.events.pop() {
+            if let ClientEvent::Failed { id, .. } = &event {
+                match &mut self.session {
+                    Some(session) => session.told(*id),
+                    None => self.waiting.told(*id),
+                }
+            }
             return Some(event);
         }
         // There was no room to say it.

@@ -282,7 +282,7 @@ impl Suspended {
     pub(crate) fn cancel(&mut self, id: RequestId) -> Option<Fate> {
         match &mut self.session {
             Some(session) => session.withdraw(id),
-            None => self.waiting.fail(id).map(|request| request.fate()),
+            None => self.waiting.withdraw(id).map(|request| request.fate()),
         }
     }
 

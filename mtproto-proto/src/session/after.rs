@@ -139,6 +139,7 @@ impl Pending {
                 if request.stage == Stage::Queued {
                     let error = dependency_failed(dependency, request.fate());
                     self.remove(dependant);
+                    self.untold.insert(dependant);
                     self.orphans.push((dependant, error));
                     failed.insert(dependant);
                 } else {
@@ -146,6 +147,13 @@ impl Pending {
                 }
             }
         }
+    }
+
+    /// A request is to come after one whose failure the owner has not heard of: it does not leave.
+    pub(super) fn end_unsent(&mut self, id: RequestId, dependency: RequestId) {
+        self.untold.insert(id);
+        let error = RequestError::DependencyFailed(dependency);
+        self.orphans.push((id, error));
     }
 
     fn unlink(&mut self, dependant: RequestId, dependency: RequestId) {

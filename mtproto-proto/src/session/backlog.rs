@@ -11,7 +11,8 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::error::count;
-use crate::session::{Event, Session};
+use crate::ids::RequestId;
+use crate::session::{Event, Session, Side};
 use crate::time::Time;
 
 /// What an event takes besides its body: its place in a queue that has doubled, and the counter of
@@ -201,6 +202,22 @@ impl Session {
 
     /// Takes the oldest event.
     pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.next_event()?;
+        if let Event::Failed { id, .. } = &event {
+            self.told(*id);
+        }
+        Some(event)
+    }
+
+    /// The application has heard that this request failed.
+    pub(crate) fn told(&mut self, id: RequestId) {
+        if let Side::Client(client) = &mut self.side {
+            client.pending.told(id);
+        }
+    }
+
+    /// Takes the oldest event for an owner that hands it on: see [`Session::told`].
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop() {
             return Some(event);
         }

@@ -208,7 +208,7 @@ impl Session {
     }
 
     pub(super) fn give_up(&mut self, id: RequestId, error: impl FnOnce(Fate) -> RequestError) {
-        if let Some(fate) = self.withdraw(id) {
+        if let Some(fate) = self.end(id) {
             let error = error(fate);
             self.tell_end(Event::Failed { id, error });
         }
@@ -217,6 +217,12 @@ impl Session {
     /// Ends a request without an event; what is known of its fate. What came after it and ends with
     /// it is told by [`Session::tell_orphans`].
     pub(crate) fn withdraw(&mut self, id: RequestId) -> Option<Fate> {
+        let fate = self.end(id)?;
+        self.told(id);
+        Some(fate)
+    }
+
+    fn end(&mut self, id: RequestId) -> Option<Fate> {
         let Side::Client(client) = &mut self.side else {
             return None;
         };

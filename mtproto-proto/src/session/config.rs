@@ -112,8 +112,8 @@ pub struct SendOptions {
     pub idempotent: bool,
     /// The server is to execute it after these, which were submitted before it to the same session
     /// or connection (`invokeAfterMsgs`): at most [`MAX_AFTER`](crate::session::MAX_AFTER) that have
-    /// not ended. One that has ended already, well or badly, or was never submitted, holds nothing
-    /// back. When one of them ends without success this request ends with
+    /// not ended. One that was answered, or was never submitted, or whose failure has been taken with
+    /// `poll_event`, holds nothing back. When one of them ends without success this request ends with
     /// [`RequestError::DependencyFailed`](crate::RequestError::DependencyFailed) unless it had been
     /// written; then the server decides, and its answer counts. Service calls, like pings, are not
     /// ordered by the server: what comes before or after them waits for an answer.

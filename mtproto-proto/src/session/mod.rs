@@ -320,9 +320,10 @@ impl Session {
             return Err(SendError::Ended);
         };
         let prefix = client.init_len();
-        client
-            .pending
-            .add(now, compressed(body, config), prefix, options, config)
+        let body = compressed(body, config);
+        let id = client.pending.add(now, body, prefix, options, config)?;
+        self.tell_orphans();
+        Ok(id)
     }
 
     /// Ends a request: it is not sent, or its answer is not wanted. Client.

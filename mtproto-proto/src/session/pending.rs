@@ -105,6 +105,8 @@ pub(crate) struct Pending {
     remembered: VecDeque<MsgId>,
     /// Bytes behind them.
     remembered_bytes: usize,
+    /// Those that ended without success while the owner has not heard of it.
+    pub(super) untold: BTreeSet<RequestId>,
     /// The request that binds a temporary key.
     binding: Option<RequestId>,
     /// Only the binding of a temporary key may leave.
@@ -152,6 +154,10 @@ impl Pending {
         }
         self.last_id = self.last_id.saturating_add(1);
         let id = RequestId(self.last_id);
+        if let Some(dependency) = options.after.iter().find(|id| self.untold.contains(id)) {
+            self.end_unsent(id, *dependency);
+            return Ok(id);
+        }
         if is_binding {
             self.binding = Some(id);
         }
@@ -384,8 +390,21 @@ impl Pending {
     /// [`Pending::take_orphans`].
     pub(crate) fn fail(&mut self, id: RequestId) -> Option<Request> {
         let request = self.remove(id)?;
+        self.untold.insert(id);
         self.fail_dependants(id);
         Some(request)
+    }
+
+    /// The same for a request whose end the owner knows.
+    pub(crate) fn withdraw(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.fail(id)?;
+        self.told(id);
+        Some(request)
+    }
+
+    /// The owner has heard that this request failed: what is to come after it leaves from now on.
+    pub(crate) fn told(&mut self, id: RequestId) {
+        self.untold.remove(&id);
     }
 
     /// Forgets a request, whatever comes after it.

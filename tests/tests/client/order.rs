@@ -291,6 +291,23 @@ fn what_has_ended_holds_nothing_back() {
 }
 
 #[test]
+fn what_comes_after_a_failure_that_nobody_has_heard_of_fails_with_it() {
+    let mut net = Net::new(config(), 127);
+    net.sign_in();
+    let first = net.send_raw(user_call(1), &CallOptions::default());
+    let now = net.now();
+    net.client.cancel(now, first);
+    let second = net.send_raw(user_call(2), &after(&[first]));
+    let third = net.send_raw(user_call(3), &after(&[second]));
+    assert_eq!(net.answer(second), Err(failed(first)));
+    assert_eq!(net.answer(third), Err(failed(second)));
+    // Whoever names it now knows.
+    let fourth = net.send_raw(user_call(4), &after(&[first, third]));
+    assert_eq!(net.answer(fourth), Ok(user_call(4)));
+    assert_eq!(executed(&net), [4]);
+}
+
+#[test]
 fn a_chain_of_thousands_ends_once_each_however_its_first_one_ends() {
     for dies in [false, true] {
         let mut net = Net::new(config(), 127);

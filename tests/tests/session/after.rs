@@ -106,6 +106,29 @@ fn requests_that_have_ended_or_never_were_hold_nothing_back() {
     );
 }
 
+#[test]
+fn what_comes_after_a_failure_that_nobody_has_heard_of_fails_with_it() {
+    let mut rogue = settled(921);
+    rogue.reads(false);
+    let first = rogue.call(b"call one");
+    rogue.cancel(first);
+    let second = rogue.call_with(b"call two", &after(&[first]));
+    let third = rogue.call_with(b"call 3..", &after(&[second]));
+    assert_eq!(
+        rogue.news(),
+        [
+            failed(first, RequestError::Cancelled(NotSent)),
+            dependency_failed(second, first),
+            dependency_failed(third, second),
+        ]
+    );
+    // Whoever names it now knows.
+    rogue.call_with(b"call 4..", &after(&[first, third]));
+    rogue.reads(true);
+    let left: Vec<_> = calls(&rogue.hear()).iter().map(wrapped).collect();
+    assert_eq!(left, [(vec![], b"call 4..".to_vec())]);
+}
+
 /// After a broken stream nobody knows whether the first one is there: what comes after it waits, the
 /// rest does not.
 #[test]
@@ -533,10 +556,12 @@ fn requests_that_wait_for_a_key_are_ordered_too() {
     let kept = both.call_with(b"call 3..", &after(&[]));
     let now = both.pair.client_now();
     both.pair.client.cancel(now, first);
+    let late = both.call_with(b"call 4..", &after(&[second]));
     assert_eq!(
         both.end_of(second, secs(10)),
         dependency_failed(second, first)
     );
+    assert_eq!(both.end_of(late, secs(10)), dependency_failed(late, second));
     assert_eq!(both.end_of(kept, secs(10)), response(kept, b"call 3.."));
 }
 
