@@ -200,7 +200,10 @@ impl Stream {
     }
 
     pub(super) fn attach(&mut self, key: AuthKeyId, session: SessionId) {
-        self.sessions.push((key, session));
+        // It may have been here before, under the same name, and been destroyed.
+        if !self.sessions.contains(&(key, session)) {
+            self.sessions.push((key, session));
+        }
     }
 
     /// The session whose turn it is.

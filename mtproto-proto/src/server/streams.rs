@@ -88,6 +88,10 @@ impl Server {
         progress: bool,
     ) {
         self.arm(TimerOf::Stream(conn), Some(before), Some(stream.deadline));
+        // Sessions that ended meanwhile did not find it where it belongs.
+        stream
+            .sessions
+            .retain(|(key, session)| self.registry.stream_of(*key, *session) == Some(conn));
         self.note_awaited(conn, &mut stream);
         self.note_input(now, conn, &mut stream, progress);
         self.streams.insert(conn, stream);

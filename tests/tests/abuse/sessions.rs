@@ -243,3 +243,33 @@ fn the_end_of_a_session_is_not_forgotten_for_the_sessions_of_many_others() {
         "a copy was executed"
     );
 }
+
+#[test]
+fn sessions_that_are_destroyed_leave_the_stream_that_they_spoke_through() {
+    let mut house = House::new(server_config(), 4_308);
+    let mut client = house.client();
+    let mut other = house.sibling(&client);
+    house.disconnect(other.conn);
+    other.conn = client.conn;
+    let mut live_once = |house: &mut House, other: &mut Client| {
+        house.assert_served(other);
+        let session_id = other.peer.session.0;
+        let body = mtproto_schema::mtproto::functions::DestroySession { session_id };
+        house.say(&mut client, false, body.to_bytes().to_vec());
+        house.events();
+    };
+    // More of them than speak through one stream at once, …
+    for _ in 0..40 {
+        live_once(&mut house, &mut other);
+        house.later(secs(1));
+        other.peer.renew();
+    }
+    // … and the same again and again.
+    let before = held();
+    for _ in 0..6_000 {
+        live_once(&mut house, &mut other);
+    }
+    let kept = held() - before;
+    // The ids of the messages that came take eight bytes each.
+    assert!(kept < 80_000, "{kept} bytes");
+}
