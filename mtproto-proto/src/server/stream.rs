@@ -26,6 +26,9 @@ use crate::transport::{Codec, MAX_SERVER_FRAME};
 /// Replies of handshakes, quick acknowledgements and errors that wait for the stream: a client
 /// that asks for more without reading is closed.
 const MAX_CONTROL: usize = 256;
+/// Replies of handshakes among them. A client needs each answer for its next question, and a stranger
+/// can ask for one as often as it likes.
+const MAX_REPLIES: usize = 4;
 /// Packets that wait for their key, …
 const MAX_PARKED: usize = 64;
 /// … and their bytes: whoever sends them may have no key at all.
@@ -139,7 +142,10 @@ impl Stream {
     }
 
     pub(super) fn push(&mut self, control: Control) -> Result<(), Error> {
-        if self.control.len() < MAX_CONTROL {
+        let is_reply = |control: &Control| matches!(control, Control::Plain(_));
+        let replies = || self.control.iter().filter(|waits| is_reply(waits)).count();
+        let room = self.control.len() < MAX_CONTROL;
+        if room && !(is_reply(&control) && replies() >= MAX_REPLIES) {
             self.control.push_back(control);
             return Ok(());
         }

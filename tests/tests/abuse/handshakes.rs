@@ -1,9 +1,12 @@
 //! H7: floods of handshakes.
 
+use mtproto_proto::handshake::client;
 use mtproto_proto::server::Event;
 use mtproto_proto::transport::Frame;
+use mtproto_test::alloc::held;
+use mtproto_test::peer::make_key;
 
-use crate::both::server_config;
+use crate::both::{client_config, server_config};
 use crate::house::{House, TOO_MANY, secs};
 
 fn keys_made(house: &mut House) -> usize {
@@ -167,4 +170,41 @@ fn h7_a_long_unencrypted_packet_is_refused_unread() {
     question[16..20].copy_from_slice(&body.to_le_bytes());
     house.send_packet(conn, &question);
     assert_eq!(house.frames(conn), [Frame::Status(-404)]);
+}
+
+#[test]
+fn answers_that_a_stranger_asks_for_again_and_does_not_read_take_little() {
+    const STREAMS: isize = 20;
+    let mut config = server_config();
+    config.handshakes_per_second = 1_000;
+    let mut house = House::new(config, 4_107);
+    let mut honest = house.client();
+    let before = held();
+    for _ in 0..STREAMS {
+        let conn = house.connect();
+        let config = client_config();
+        let config = client::Config::new(config.public_keys, config.dc);
+        let (now, mut rng) = (house.now, house.dice.rng());
+        let mut asked = 0;
+        let made = make_key(config, now, &mut rng, |question| {
+            asked += 1;
+            if asked == 1 {
+                house.send_packet(conn, question);
+                return match house.frames(conn).pop() {
+                    Some(Frame::Packet { data, .. }) => data.to_vec(),
+                    other => panic!("{other:?}"),
+                };
+            }
+            // The longest answer, which costs nothing to repeat.
+            house.reads(conn, false);
+            for _ in 0..256 {
+                house.send_packet(conn, question);
+            }
+            Vec::new()
+        });
+        assert!(made.is_err());
+    }
+    let each = (held() - before) / STREAMS;
+    assert!(each < 10_000, "{each} bytes");
+    house.assert_served(&mut honest);
 }
