@@ -30,24 +30,31 @@ const ZLIB: u32 = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | BARE;
 /// Inflates gzip or zlib data into at most `room` bytes; `None` if it is broken, larger, or too
 /// good to be true.
 pub fn inflate(packed: &[u8], room: usize) -> Option<Bytes> {
-    inflate_within(packed, room, MAX_RATIO)
+    let mut room = room;
+    inflate_within(packed, &mut room, MAX_RATIO)
 }
 
-/// The same with another bound on what one compressed byte may become.
-pub(super) fn inflate_within(packed: &[u8], room: usize, ratio: usize) -> Option<Bytes> {
+/// The same with another bound on what one compressed byte may become. The `room` is less afterwards
+/// by what was inflated, in vain too: that has cost as much.
+pub(super) fn inflate_within(packed: &[u8], room: &mut usize, ratio: usize) -> Option<Bytes> {
     let (deflated, flags) = match packed {
         [0x1f, 0x8b, ..] => (skip_gzip_header(packed)?, BARE),
         _ => (packed, ZLIB),
     };
-    let limit = packed.len().saturating_mul(ratio).max(RATIO_FROM).min(room);
+    let limit = packed
+        .len()
+        .saturating_mul(ratio)
+        .max(RATIO_FROM)
+        .min(*room);
     let mut state = DecompressorOxide::new();
-    let mut out = vec![0; packed.len().saturating_mul(4).clamp(256, CHUNK).min(room)];
+    let mut out = vec![0; packed.len().saturating_mul(4).clamp(256, CHUNK).min(*room)];
     let (mut read, mut written) = (0_usize, 0_usize);
     loop {
         let (status, consumed, produced) =
             decompress(&mut state, deflated.get(read..)?, &mut out, written, flags);
         read = read.checked_add(consumed)?;
         written = written.checked_add(produced)?;
+        *room = room.saturating_sub(produced);
         if status == TINFLStatus::Done {
             out.truncate(written);
             // Who keeps it keeps no more than it.

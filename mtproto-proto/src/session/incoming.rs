@@ -354,9 +354,7 @@ pub(super) fn inflate(body: &Bytes, context: &mut Context) -> Option<Bytes> {
     let _ = reader.u32();
     let packed = reader.bytes();
     reader.check().ok()?;
-    let inflated = gzip::inflate_within(&packed, context.inflatable, context.ratio)?;
-    context.inflatable = context.inflatable.saturating_sub(inflated.len());
-    Some(inflated)
+    gzip::inflate_within(&packed, &mut context.inflatable, context.ratio)
 }
 
 /// A container's members; `Err` with those before the first that is malformed or more than `max`.

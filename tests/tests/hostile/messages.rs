@@ -390,6 +390,29 @@ fn m7_small_bombs_in_one_packet_share_the_bound() {
 }
 
 #[test]
+fn what_is_inflated_in_vain_counts_too() {
+    let body: Vec<u8> = (0..4_000_u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+    let good = gzip_packed(&zlib(&body));
+    // Too good to be true, and of a wrong checksum: both are noticed when most of it is there.
+    let too_good = zlib(&vec![0; 8 << 20]);
+    let mut damaged = zlib(&body.repeat(400));
+    *damaged.last_mut().unwrap() ^= 1;
+    for bad in [too_good, damaged] {
+        let bad = gzip_packed(&bad);
+        let mut rogue = settled(2120);
+        for (count, delivered) in [(0, 1), (1, 1), (3, 0)] {
+            let bodies = vec![&bad; count].into_iter().chain([&good]);
+            let items: Vec<_> = bodies.map(|body| rogue.item(&Said::other(body))).collect();
+            rogue.send_container(&items);
+            let news = rogue.news();
+            let updates = news.iter().filter(|event| **event == update(&body));
+            assert_eq!(updates.count(), delivered, "{count}");
+            still_works(&mut rogue, "bombs");
+        }
+    }
+}
+
+#[test]
 fn m7_a_bomb_does_not_hurt_a_server() {
     let bomb = gzip_packed(&BOMB);
     let (mut rogue, conn) = settled_server(2111);
