@@ -40,7 +40,8 @@ impl Server {
         let now = self.forward(now);
         let most = self.config.max_streams;
         let with_refused = most.saturating_add(self.config.max_refused_streams);
-        if self.streams.len() >= with_refused {
+        // Those that were handed on may last for long, and are bounded by whoever has them.
+        if self.streams.len().saturating_sub(self.handed_on) >= with_refused {
             count(&mut self.stats.streams_refused);
             let error = TOO_MANY;
             self.actions.push_back(Action::Close { conn, error });

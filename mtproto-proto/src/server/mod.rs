@@ -67,6 +67,8 @@ pub struct Server {
     keys: Keys,
     registry: Registry,
     streams: BTreeMap<ConnId, Stream>,
+    /// Those of them that were handed on.
+    handed_on: usize,
     seats: Seats,
     inputs: Inputs,
     /// Streams whose first packet waits for a key.
@@ -106,6 +108,7 @@ impl Server {
             config,
             rng,
             streams: BTreeMap::new(),
+            handed_on: 0,
             seats: Seats::default(),
             inputs: Inputs::default(),
             awaiting: BTreeSet::new(),

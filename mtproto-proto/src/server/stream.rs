@@ -78,6 +78,8 @@ pub(super) struct Stream {
     /// The client chose when silence ends the stream.
     disconnect: Option<Duration>,
     pub(super) closing: bool,
+    /// It is somebody else's now.
+    pub(super) handed_on: bool,
     /// The driver was told that there is output.
     pub(super) announced: bool,
     pub(super) header_checked: bool,
@@ -101,6 +103,7 @@ impl Stream {
             deadline: now + config.handshake_timeout,
             disconnect: None,
             closing: false,
+            handed_on: false,
             announced: false,
             header_checked: false,
         }

@@ -25,6 +25,9 @@ impl Server {
         };
         self.arm(TimerOf::Stream(conn), Some(stream.deadline), None);
         self.release(conn, &mut stream);
+        if stream.handed_on {
+            self.handed_on = self.handed_on.saturating_sub(1);
+        }
         self.source_left(now, stream.source);
         if let Some(handshake) = stream.handshake {
             self.keep_half_open(handshake);
@@ -115,6 +118,8 @@ impl Server {
         match stream.codec.refused() {
             Some(bytes) => {
                 stream.closing = true;
+                stream.handed_on = true;
+                self.handed_on = self.handed_on.saturating_add(1);
                 stream.deadline = Time::MAX;
                 self.release(conn, stream);
                 self.actions.push_back(Action::Fallback {

@@ -207,3 +207,34 @@ fn the_owner_of_one_stream_is_told_that_it_is_over() {
     assert_eq!(error, Error::WebSocket.into());
     assert_eq!(server.poll_timeout(), None::<Time>);
 }
+
+#[test]
+fn streams_that_were_handed_on_keep_nobody_out() {
+    let mut config = server_config();
+    config.secrets = vec![secret()];
+    config.fallback = true;
+    (config.max_streams, config.max_refused_streams) = (3, 1);
+    let mut server = Server::new(Arc::new(config), Rng::from_seed([1; 32]), NOW);
+    let (_, foreign, _) = foreign().remove(0);
+    for n in 1..=10 {
+        let conn = ConnId(n);
+        server.handle_connected(NOW, conn);
+        server.handle_input(NOW, conn, &foreign);
+        let ends = ends(&mut server);
+        assert!(
+            matches!(ends[..], [Action::Fallback { .. }]),
+            "{n}: {ends:?}"
+        );
+    }
+    // Those that are not handed on still count.
+    for n in 11..=20 {
+        server.handle_connected(NOW, ConnId(n));
+    }
+    assert!(server.streams() <= 10 + 4, "{}", server.streams());
+    for n in 1..=20 {
+        server.handle_closed(NOW, ConnId(n));
+    }
+    ends(&mut server);
+    server.handle_connected(NOW, ConnId(21));
+    assert_eq!((ends(&mut server), server.streams()), (Vec::new(), 1));
+}
