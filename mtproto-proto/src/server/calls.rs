@@ -20,14 +20,17 @@ use crate::server::keys::{self, NoRoom};
 use crate::server::stream::Stream;
 use crate::server::timers::TimerOf;
 use crate::server::{BindRefused, Event, Server};
-use crate::session::Event as SessionEvent;
+use crate::session::{Event as SessionEvent, MAX_ANSWER};
 use crate::time::Time;
 
 impl Server {
     /// Answers a call with its boxed result. `false` if nobody waits for it any more, or it is
-    /// longer than a client takes.
+    /// longer than a client takes ([`MAX_ANSWER`]); then the call waits for another one.
     pub fn respond(&mut self, now: Time, id: IncomingId, body: Bytes) -> bool {
         self.forward(now);
+        if body.len() > MAX_ANSWER {
+            return false;
+        }
         let Some((key, session, msg_id)) = self.registry.take_call(id) else {
             return false;
         };

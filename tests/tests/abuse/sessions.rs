@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mtproto_proto::server::Event;
+use mtproto_proto::session::MAX_ANSWER;
 use mtproto_schema::mtproto::types::{RpcError, RpcResult};
 use mtproto_schema::{Decode, Encode};
 use mtproto_test::alloc::{held, peak};
@@ -272,4 +273,18 @@ fn sessions_that_are_destroyed_leave_the_stream_that_they_spoke_through() {
     let kept = held() - before;
     // The ids of the messages that came take eight bytes each.
     assert!(kept < 80_000, "{kept} bytes");
+}
+
+#[test]
+fn a_call_whose_answer_is_too_long_can_be_answered_otherwise() {
+    let mut house = House::new(server_config(), 4_309);
+    let mut client = house.client();
+    house.say(&mut client, true, b"call".to_vec());
+    let (id, _) = house.calls().pop().unwrap();
+    let too_long = Bytes::from(vec![0; MAX_ANSWER + 4]);
+    assert!(!house.server.respond(house.now, id, too_long));
+    let told = house.server.respond_error(house.now, id, 500, "TOO_LONG");
+    assert!(told, "it waits still");
+    let error = RpcError::from_bytes(&results(&mut house, &mut client)[0]).unwrap();
+    assert_eq!(error.error_code, 500);
 }
