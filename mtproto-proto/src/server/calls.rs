@@ -19,6 +19,7 @@ use crate::ids::{AuthKeyId, IncomingId, MsgId, SessionId};
 use crate::server::keys::{self, NoRoom};
 use crate::server::stream::Stream;
 use crate::server::timers::TimerOf;
+use crate::server::waiting::call_bytes;
 use crate::server::{BindRefused, Event, Server};
 use crate::session::{Event as SessionEvent, MAX_ANSWER};
 use crate::time::Time;
@@ -166,12 +167,13 @@ impl Server {
         {
             match event {
                 SessionEvent::Request { msg_id, body } => {
-                    if !self.registry.has_room_for_call(key, session, body.len()) {
+                    if !self.has_room_for_call(key, session, body.len()) {
                         self.refuse_call(key, session, msg_id);
                         continue;
                     }
                     let perm_key = self.keys.permanent(key);
                     let id = self.registry.register(key, session, msg_id, body.len());
+                    self.untaken = self.untaken.saturating_add(call_bytes(body.len()));
                     self.events.push_back(Event::Request {
                         id,
                         auth_key_id: key,
@@ -223,6 +225,14 @@ impl Server {
             }
         }
         self.arm_session(key, session);
+    }
+
+    /// Whether a call may be handed out. One that was dropped, or whose session has ended, does not run
+    /// any more but keeps its bytes until the owner takes it.
+    fn has_room_for_call(&self, key: AuthKeyId, session: SessionId, len: usize) -> bool {
+        let untaken = self.untaken.saturating_add(call_bytes(len));
+        untaken <= self.config.max_running_bytes
+            && self.registry.has_room_for_call(key, session, len)
     }
 
     /// A call that nobody is told of.

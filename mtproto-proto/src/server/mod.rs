@@ -57,6 +57,7 @@ use seats::Seats;
 use sources::Sources;
 use stream::Stream;
 use timers::TimerOf;
+use waiting::call_bytes;
 
 /// Many streams, the keys and sessions that they share. It does no I/O of its own.
 pub struct Server {
@@ -81,6 +82,8 @@ pub struct Server {
     timers: BTreeSet<(Time, TimerOf)>,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
+    /// Bytes of the calls among them.
+    untaken: usize,
     headers: Headers,
     stats: ServerStats,
     hellos: SeenHellos,
@@ -118,6 +121,7 @@ impl Server {
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
+            untaken: 0,
             stats: ServerStats::default(),
             hellos: SeenHellos::default(),
             latest: now,
@@ -131,7 +135,11 @@ impl Server {
 
     /// Takes the oldest event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let Event::Request { body, .. } = &event {
+            self.untaken = self.untaken.saturating_sub(call_bytes(body.len()));
+        }
+        Some(event)
     }
 
     /// All sessions, by key and id; those without a stream too.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::rng::Rng;
 use crate::server::state::Saved;
 use crate::server::timers::TimerOf;
+use crate::server::waiting::call_bytes;
 use crate::server::{Event, Server, ServerChange, ServerConfig, ServerState};
 use crate::time::Time;
 
@@ -69,6 +70,7 @@ impl Server {
         server.keys.restore(keys, now);
         let running = server.registry.restore(&mut saved, &server.keys, now);
         for (id, auth_key_id, session, msg_id, body) in running {
+            server.untaken = server.untaken.saturating_add(call_bytes(body.len()));
             server.events.push_back(Event::Request {
                 id,
                 auth_key_id,

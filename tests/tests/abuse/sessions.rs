@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mtproto_proto::server::Event;
 use mtproto_proto::session::MAX_ANSWER;
+use mtproto_schema::mtproto::functions::RpcDropAnswer;
 use mtproto_schema::mtproto::types::{RpcError, RpcResult};
 use mtproto_schema::{Decode, Encode};
 use mtproto_test::alloc::{held, peak};
@@ -287,4 +288,32 @@ fn a_call_whose_answer_is_too_long_can_be_answered_otherwise() {
     assert!(told, "it waits still");
     let error = RpcError::from_bytes(&results(&mut house, &mut client)[0]).unwrap();
     assert_eq!(error.error_code, 500);
+}
+
+#[test]
+fn calls_that_the_owner_has_not_taken_are_bounded_though_they_are_dropped() {
+    const BOUND: usize = 4 << 20;
+    let mut config = server_config();
+    config.max_running_bytes = BOUND;
+    let mut house = House::new(config, 4_310);
+    let mut bad = house.client();
+    let before = held();
+    for _ in 0..40 {
+        let call = bad.peer.item(house.now, true, vec![1; 500_000]);
+        let dropped = RpcDropAnswer {
+            req_msg_id: call.msg_id.0,
+        };
+        let drop = bad.peer.item(house.now, false, dropped.to_bytes().to_vec());
+        let plain = bad.peer.container(house.now, &[call, drop]);
+        let packet = bad.peer.seal(&plain);
+        let bytes = house.frame(bad.conn, &packet);
+        // The owner takes no events.
+        house.server.handle_input(house.now, bad.conn, &bytes);
+    }
+    let most = held() - before;
+    assert!(most < BOUND as isize + (1 << 20), "{most} bytes");
+    house.events();
+    house.assert_served(&mut bad);
+    house.say(&mut bad, true, b"call".to_vec());
+    assert_eq!(house.calls().len(), 1, "once they are taken");
 }
