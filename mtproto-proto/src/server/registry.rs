@@ -18,7 +18,7 @@ use crate::server::ServerConfig;
 use crate::server::keys::Keys;
 use crate::server::state::{Saved, SavedSession};
 use crate::server::tally::Tally;
-use crate::server::waiting::call_bytes;
+use crate::server::waiting::{MAX_REMEMBERED, call_bytes};
 use crate::session::{self, MAX_AGE, ServerSalts, Session, floor_of};
 use crate::time::Time;
 
@@ -39,6 +39,8 @@ pub(super) struct Entry {
     pub(super) waiting: usize,
     /// Bytes of calls that run, likewise.
     pub(super) running: usize,
+    /// Ids that it remembers, likewise.
+    pub(super) remembered: usize,
 }
 
 impl Entry {
@@ -79,6 +81,10 @@ pub(super) struct Registry {
     /// Bytes of calls that run, in all sessions.
     pub(super) running: usize,
     pub(super) max_running: usize,
+    /// Ids that are remembered in all sessions, and in which.
+    pub(super) remembered: usize,
+    pub(super) by_remembered: BTreeSet<(usize, AuthKeyId, SessionId)>,
+    pub(super) max_remembered: usize,
     journal: Option<Journal>,
 }
 
@@ -122,6 +128,9 @@ impl Registry {
             max_waiting: config.max_unacked_bytes,
             running: 0,
             max_running: config.max_running_bytes,
+            remembered: 0,
+            by_remembered: BTreeSet::new(),
+            max_remembered: MAX_REMEMBERED,
             journal: config.journal.then(Journal::default),
         }
     }
@@ -214,6 +223,7 @@ impl Registry {
             calls: BTreeMap::new(),
             waiting: 0,
             running: 0,
+            remembered: 0,
         };
         if self.sessions.insert((key, id), entry).is_none() {
             self.per_key.add(key);
@@ -226,6 +236,8 @@ impl Registry {
         self.by_waiting.remove(&(entry.waiting, key, session));
         self.waiting = self.waiting.saturating_sub(entry.waiting);
         self.running = self.running.saturating_sub(entry.running);
+        self.by_remembered.remove(&(entry.remembered, key, session));
+        self.remembered = self.remembered.saturating_sub(entry.remembered);
         if let Some(journal) = &mut self.journal {
             journal.sessions.remove(&(key, session));
             journal.gone.insert((key, session));

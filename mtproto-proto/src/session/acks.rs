@@ -82,6 +82,11 @@ impl Acks {
         self.order.iter().filter(waits).copied().collect()
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Whether this one waits.
     pub(crate) fn contains(&self, id: MsgId) -> bool {
         self.ids.contains(&id)

@@ -42,6 +42,17 @@ impl Disowned {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Forgets the older half; the greatest of them, up to which nothing must be taken any more.
+    pub(crate) fn forget_half(&mut self) -> Option<i64> {
+        let middle = self.ids.iter().nth(self.ids.len() / 2).copied()?;
+        self.ids = self.ids.split_off(&middle.saturating_add(1));
+        Some(middle)
+    }
+
     pub(crate) fn contains(&self, id: MsgId) -> bool {
         self.ids.contains(&id.0)
     }

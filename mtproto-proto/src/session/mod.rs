@@ -70,7 +70,7 @@ pub(crate) use salts::{MAX_FUTURE, Salt};
 pub use salts::{Salts, ServerSalts};
 
 use crate::crypto::{AuthKey, Direction};
-use crate::error::{PeerMisbehaved, RequestError, SendError, Stats};
+use crate::error::{PeerMisbehaved, RequestError, SendError, Stats, count};
 use crate::ids::{MsgId, RequestId, SessionId};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -473,6 +473,31 @@ impl Session {
     /// Whether a message of the peer with this id is not known to have come.
     pub(crate) fn is_new(&self, msg_id: MsgId) -> bool {
         self.replay.check(msg_id.0) == replay::Seen::New && !self.disowns(msg_id)
+    }
+
+    /// How many ids are remembered, but for those that any session may have. Server.
+    pub(crate) fn remembered(&self) -> usize {
+        let disowned = match &self.side {
+            Side::Server(server) => server.disowned.len(),
+            Side::Client(_) => 0,
+        };
+        let came = self.replay.many().saturating_add(self.acks.len());
+        came.saturating_add(disowned)
+    }
+
+    /// Forgets the older half of them, up to which nothing is accepted then, and what is still to be
+    /// acknowledged: the client asks again. Server.
+    pub(crate) fn forget_ids(&mut self) {
+        let refused = match &mut self.side {
+            Side::Server(server) => server.disowned.forget_half(),
+            Side::Client(_) => None,
+        };
+        if let Some(floor) = self.replay.middle().max(refused) {
+            self.replay.raise(floor);
+        }
+        self.acks = Acks::default();
+        self.timers.set(Timer::Ack, None);
+        count(&mut self.stats.overflow);
     }
 
     /// Nothing up to this id is accepted: it may have been executed in another life of the session.

@@ -86,6 +86,28 @@ impl Replay {
         }
     }
 
+    /// How many are remembered beyond those that are kept in any case.
+    pub(crate) fn many(&self) -> usize {
+        self.ids.len().saturating_sub(KEEP)
+    }
+
+    /// Nothing up to this id is accepted any more, and those that came need not be known.
+    pub(crate) fn raise(&mut self, floor: i64) {
+        self.floor = self.floor.max(floor);
+        let known = self.ids.partition_point(|id| *id <= self.floor);
+        self.ids.drain(..known);
+        self.ids.shrink_to_fit();
+        if let Some(journal) = &mut self.journal {
+            *journal = journal.split_off(&self.floor.saturating_add(1));
+        }
+    }
+
+    /// The newest of the older half, of which none is kept in any case.
+    pub(crate) fn middle(&self) -> Option<i64> {
+        let last = self.many().checked_sub(1)?;
+        self.ids.get(last.min(self.ids.len() / 2)).copied()
+    }
+
     /// The greatest id that has come.
     pub(crate) fn newest(&self) -> Option<i64> {
         self.ids.back().copied()

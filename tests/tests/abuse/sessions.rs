@@ -4,8 +4,8 @@ use bytes::Bytes;
 use mtproto_proto::server::Event;
 use mtproto_proto::session::MAX_ANSWER;
 use mtproto_schema::mtproto::functions::RpcDropAnswer;
-use mtproto_schema::mtproto::types::{RpcError, RpcResult};
-use mtproto_schema::{Decode, Encode};
+use mtproto_schema::mtproto::types::{Pong, RpcError, RpcResult};
+use mtproto_schema::{Constructor, Decode, Encode};
 use mtproto_test::alloc::{held, peak};
 use mtproto_test::tamper::Item;
 
@@ -316,4 +316,47 @@ fn calls_that_the_owner_has_not_taken_are_bounded_though_they_are_dropped() {
     house.assert_served(&mut bad);
     house.say(&mut bad, true, b"call".to_vec());
     assert_eq!(house.calls().len(), 1, "once they are taken");
+}
+
+#[test]
+fn ids_that_sessions_remember_are_bounded_over_all_and_none_is_executed_twice() {
+    let mut house = House::new(server_config(), 4_311);
+    let mut honest = house.client();
+    let bad = house.client();
+    let pong = [&Pong::ID.to_le_bytes()[..], &[0; 16]].concat();
+    let flood = |house: &mut House, sibling: &mut Client| {
+        // It does not read the acknowledgements.
+        house.reads(sibling.conn, false);
+        for _ in 0..16 {
+            let items: Vec<_> = (0..1_020)
+                .map(|_| sibling.peer.item(house.now, true, pong.clone()))
+                .collect();
+            let plain = sibling.peer.container(house.now, &items);
+            let packet = sibling.peer.seal(&plain);
+            house.send_packet(sibling.conn, &packet);
+        }
+    };
+    let mut first = house.sibling(&bad);
+    house.say(&mut first, true, b"call".to_vec());
+    let call = house.say(&mut first, true, b"call".to_vec());
+    assert_eq!(house.calls().len(), 2);
+    let before = held();
+    for n in 0..60 {
+        let mut sibling = house.sibling(&bad);
+        flood(&mut house, &mut sibling);
+        house.disconnect(sibling.conn);
+        if n == 0 {
+            flood(&mut house, &mut first);
+        }
+    }
+    let most = held() - before;
+    assert!(most < 24 << 20, "{most} bytes");
+    house.disconnect(first.conn);
+    first.conn = house.connect();
+    let again = first.peer.container(house.now, &[call]);
+    let packet = first.peer.seal(&again);
+    house.send_packet(first.conn, &packet);
+    assert!(house.calls().is_empty(), "it was executed");
+    house.assert_served(&mut first);
+    house.assert_served(&mut honest);
 }
