@@ -247,6 +247,7 @@ impl Session {
 impl Packing {
     /// What is to be said about messages that were sent before.
     pub(super) fn add_reminders(&mut self, now: Time, unacked: &mut Unacked) {
+        unacked.go_on_reminding();
         while let Some((msg_id, seq_no, notice)) = unacked.next_again(now, |len| self.fits(len)) {
             let len = notice.len();
             let again = Item::Again {

@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use crate::ids::MsgId;
 use crate::session::acks::MAX_PER_MESSAGE;
-use crate::session::outgoing::Notice;
+use crate::session::outgoing::{MAX_CONTAINER_MESSAGES, Notice};
 use crate::time::Time;
 
 /// A longer message is not sent a second time unasked but announced: whoever sends an old packet
@@ -45,6 +45,9 @@ pub(super) struct Unacked {
     bytes: usize,
     again: BTreeSet<MsgId>,
     announce: BTreeSet<MsgId>,
+    /// What is kept from the first of these to the second comes to the two above, a packet's worth at a
+    /// time: whoever changes streams all the time must not make it look at all each time.
+    unsure: Option<(MsgId, MsgId)>,
     /// To be asked after in the next packet.
     question: Vec<MsgId>,
     /// The last question, which waits for its answer.
@@ -177,19 +180,36 @@ impl Unacked {
 
     /// The stream that carried everything broke; another one carries the session now.
     pub(super) fn remind_of_all(&mut self) {
-        // A session that changes streams all the time is not worth looking at all each time.
-        if self.again.len().saturating_add(self.announce.len()) < self.kept.len() {
-            let all: Vec<MsgId> = self.kept.keys().copied().collect();
-            for msg_id in all {
-                self.remind(msg_id);
-            }
-        }
+        let (first, last) = (self.kept.first_key_value(), self.kept.last_key_value());
+        self.unsure = first
+            .zip(last)
+            .map(|((first, _), (last, _))| (*first, *last));
         self.stop_asking();
         self.questions = 0;
     }
 
+    /// Goes on with what [`Unacked::remind_of_all`] is about, as far as a packet may need it.
+    pub(super) fn go_on_reminding(&mut self) {
+        while self.again.len().saturating_add(self.announce.len()) < MAX_CONTAINER_MESSAGES
+            && let Some(msg_id) = self.next_unsure()
+        {
+            self.remind(msg_id);
+            self.unsure = self
+                .unsure
+                .filter(|(_, last)| msg_id < *last)
+                .map(|(_, last)| (MsgId(msg_id.0.saturating_add(1)), last));
+        }
+    }
+
     pub(super) fn wants_to_send(&self) -> bool {
         !(self.again.is_empty() && self.announce.is_empty() && self.question.is_empty())
+            || self.next_unsure().is_some()
+    }
+
+    fn next_unsure(&self) -> Option<MsgId> {
+        let (first, last) = self.unsure?;
+        let next = self.kept.range(first..=last).next();
+        next.map(|(msg_id, _)| *msg_id)
     }
 
     /// Takes the next message to send again if its length fits.
@@ -362,6 +382,7 @@ mod tests {
             unacked.keep(NOW, MsgId(id), (1, notice), 10, 550);
         }
         unacked.remind_of_all();
+        unacked.go_on_reminding();
         // Five of 112 bytes are too many.
         assert_eq!((unacked.kept.len(), unacked.bytes), (4, 448));
         assert_eq!((unacked.answers.len(), unacked.again.len()), (4, 4));
@@ -382,9 +403,33 @@ mod tests {
         assert_eq!(next(&mut unacked), Some(MsgId(8)));
         assert_eq!(next(&mut unacked), None);
         unacked.remind_of_all();
+        unacked.go_on_reminding();
         unacked.acknowledged(MsgId(4));
         let ids = [(); 3].map(|()| next(&mut unacked));
         assert_eq!(ids, [Some(MsgId(8)), Some(MsgId(12)), None]);
+    }
+
+    #[test]
+    fn of_all_a_packet_s_worth_comes_at_a_time_and_each_once() {
+        let mut unacked = Unacked::default();
+        let ids: Vec<i64> = (0..2_500).collect();
+        for id in &ids {
+            unacked.keep(NOW, MsgId(*id), (7, notice(None, 4)), 10_000, 1_000_000);
+        }
+        unacked.remind_of_all();
+        // It was kept later.
+        unacked.keep(NOW, MsgId(9_000), (7, notice(None, 4)), 10_000, 1_000_000);
+        unacked.acknowledged(MsgId(1_500));
+        let mut came = Vec::new();
+        while unacked.wants_to_send() {
+            unacked.go_on_reminding();
+            assert!(unacked.again.len() <= MAX_CONTAINER_MESSAGES);
+            while let Some((msg_id, ..)) = unacked.next_again(NOW, |_| true) {
+                came.push(msg_id.0);
+            }
+        }
+        let expected: Vec<i64> = ids.into_iter().filter(|id| *id != 1_500).collect();
+        assert_eq!(came, expected);
     }
 
     #[test]
@@ -393,6 +438,7 @@ mod tests {
         let long = notice(Some(40), MAX_REPEATED);
         unacked.keep(NOW, MsgId(4), (7, long), 100, 1_000_000);
         unacked.remind_of_all();
+        unacked.go_on_reminding();
         assert!(unacked.next_again(NOW, |_| true).is_none());
         let announcement = Announcement {
             msg_id: MsgId(4),

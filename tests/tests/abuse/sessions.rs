@@ -360,3 +360,41 @@ fn ids_that_sessions_remember_are_bounded_over_all_and_none_is_executed_twice() 
     house.assert_served(&mut first);
     house.assert_served(&mut honest);
 }
+
+#[test]
+fn a_change_of_the_stream_does_not_look_at_all_that_is_not_acknowledged() {
+    let mut house = House::new(server_config(), 4_312);
+    let mut bad = house.client();
+    let dropped = RpcDropAnswer { req_msg_id: 0 }.to_bytes().to_vec();
+    for _ in 0..16 {
+        let items: Vec<_> = (0..1_000)
+            .map(|_| bad.peer.item(house.now, false, dropped.clone()))
+            .collect();
+        let plain = bad.peer.container(house.now, &items);
+        let packet = bad.peer.seal(&plain);
+        house.send_packet(bad.conn, &packet);
+        // It reads, and acknowledges nothing.
+        house.packets(bad.conn);
+    }
+    let conns = [house.connect(), bad.conn, house.connect()];
+    let mut frames = Vec::new();
+    for conn in conns {
+        let plain = bad
+            .peer
+            .plain(house.now, false, Pong::ID.to_le_bytes().to_vec());
+        let packet = bad.peer.seal(&plain);
+        frames.push(house.frame(conn, &packet));
+    }
+    for (conn, bytes) in conns.into_iter().zip(&frames) {
+        let (_, most) = peak(|| house.server.handle_input(house.now, conn, bytes));
+        assert!(most < 20_000, "{most} bytes are set aside");
+        // A packet's worth of it leaves.
+        let mut out = Vec::new();
+        assert!(house.server.poll_transmit(house.now, conn, &mut out));
+        assert!(out.len() > 30_000);
+    }
+    // All of it comes again in the end.
+    let mut out = Vec::new();
+    while house.server.poll_transmit(house.now, conns[2], &mut out) {}
+    assert!(out.len() > 15 * 1_000 * 32, "{} bytes", out.len());
+}
