@@ -37,6 +37,9 @@ pub fn tl_typed(data: &[u8]) {
             let once_more = dispatch::by_id(id, &Bytes::copy_from_slice(again));
             assert_eq!(once_more, Some(Ok((again.clone(), *least))), "read again");
             match dynamic {
+                // The schema reads what the generated code leaves as bytes, and bits of flags that it
+                // does not know are gone then.
+                Some(dynamic) if is_open(definition) => assert!(dynamic.len() <= again.len()),
                 Some(dynamic) => assert_eq!(dynamic, again, "both sides write the same"),
                 // What the generated code leaves as bytes may be anything.
                 None => assert!(is_open(definition), "read by the generated code only"),
