@@ -41,6 +41,11 @@ pub enum DecodeError {
         /// The deepest level that is read.
         max: u32,
     },
+    /// What is read takes too much memory.
+    Memory {
+        /// The most that it may take, in bytes.
+        max: usize,
+    },
     /// A declared length does not agree with what it encloses.
     Length {
         /// The length as read.
@@ -71,6 +76,9 @@ impl fmt::Display for DecodeError {
                 write!(f, "a string is not utf-8 after byte {valid_up_to}")
             }
             DecodeError::Depth { max } => write!(f, "values are nested deeper than {max}"),
+            DecodeError::Memory { max } => {
+                write!(f, "the value takes more than {max} bytes of memory")
+            }
             DecodeError::Length { got, max } => {
                 write!(f, "a declared length of {got}, at most {max} is possible")
             }

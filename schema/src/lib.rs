@@ -71,7 +71,7 @@ pub use generated::api;
 pub use generated::is_idempotent;
 pub use generated::{LAYER, mtproto};
 pub use raw::Raw;
-pub use reader::{MAX_DEPTH, Reader};
+pub use reader::{MAX_DEPTH, MAX_MEMORY, Reader};
 #[cfg(feature = "json")]
 pub use schema::{Schema, SchemaError};
 pub use string::Str;

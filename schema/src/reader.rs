@@ -25,6 +25,12 @@ use crate::traits::{Constructor, Decode};
 /// within the 128 levels that serde_json reads, and an unoptimised build within a 2 MiB stack.
 pub const MAX_DEPTH: u32 = 100;
 
+/// The memory that the elements of vectors and the objects on the heap of one message take, at most:
+/// strings aside, which are slices of it. Four bytes may be an object of 224, so ten megabytes, which
+/// deflate makes of twenty kilobytes, could take half a gigabyte. As many bytes of real messages take
+/// about 40 MiB.
+pub const MAX_MEMORY: usize = 64 << 20;
+
 /// The smallest element that a vector is believed to have: a TL value is made of 4-byte words.
 /// Elements of no size would make a count of 2^32 free.
 const MIN_ELEMENT: usize = 4;
@@ -60,6 +66,8 @@ pub struct Reader<'a> {
     source: &'a Bytes,
     rest: &'a [u8],
     depth: u32,
+    /// Bytes of memory that values may still take.
+    memory: usize,
     error: Option<DecodeError>,
 }
 
@@ -71,6 +79,7 @@ impl<'a> Reader<'a> {
             source,
             rest: source,
             depth: 0,
+            memory: MAX_MEMORY,
             error: None,
         }
     }
@@ -366,7 +375,9 @@ impl<'a> Reader<'a> {
     /// Takes a boxed value that is one level deeper, to the heap.
     #[inline(never)]
     pub fn get_box<T: Decode>(&mut self) -> Option<Box<T>> {
-        self.get().map(Box::new)
+        let value = self.get()?;
+        self.spend::<T>()?;
+        Some(Box::new(value))
     }
 
     /// Takes a bare value that is one level deeper.
@@ -380,7 +391,9 @@ impl<'a> Reader<'a> {
     /// Takes the fields of a variant, to the heap.
     #[inline(never)]
     pub fn variant_box<T: Constructor>(&mut self) -> Option<Box<T>> {
-        T::read_bare(self).map(Box::new)
+        let value = T::read_bare(self)?;
+        self.spend::<T>()?;
+        Some(Box::new(value))
     }
 
     /// As [`get`](Reader::get), if the value is there.
@@ -392,11 +405,7 @@ impl<'a> Reader<'a> {
     /// As [`get_box`](Reader::get_box), if the value is there.
     #[inline(never)]
     pub fn opt_box<T: Decode>(&mut self, present: bool) -> Option<Box<T>> {
-        if present {
-            self.get().map(Box::new)
-        } else {
-            None
-        }
+        if present { self.get_box() } else { None }
     }
 
     /// Takes a `Vector<T>` that is one level deeper; up to the failure, if there is one.
@@ -475,13 +484,25 @@ impl<'a> Reader<'a> {
         };
         let mut out = Vec::with_capacity(reserved::<T>(n));
         for _ in 0..n {
-            match read(self) {
+            match read(self).filter(|_| self.spend::<T>().is_some()) {
                 Some(item) => out.push(item),
                 None => break,
             }
         }
         self.leave();
         out
+    }
+
+    /// A value is to take memory of its own; `None` beyond [`MAX_MEMORY`].
+    #[inline]
+    fn spend<T>(&mut self) -> Option<()> {
+        match self.memory.checked_sub(size_of::<T>()) {
+            Some(left) => {
+                self.memory = left;
+                Some(())
+            }
+            None => self.fail(DecodeError::Memory { max: MAX_MEMORY }),
+        }
     }
 
     /// `slice` is a part of the source.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use mtproto_schema::model::Type;
 use mtproto_schema::{
-    Bytes, Decode, DecodeError, MAX_VALUES, Object, Schema, SchemaError, Value, ValueErrorKind,
-    api::enums, json, text, tl,
+    Bytes, Decode, DecodeError, MAX_MEMORY, MAX_VALUES, Object, Schema, SchemaError, Value,
+    ValueErrorKind, api::enums, json, text, tl,
 };
 use mtproto_test::alloc::{Counting, peak};
 
@@ -352,4 +352,37 @@ fn a_count_beyond_the_bytes_is_refused_before_anything_is_reserved() {
     let (got, max) = (u32::MAX, 124);
     assert_eq!(typed, Err(DecodeError::Count { got, max }));
     assert_eq!(held, 0);
+}
+
+#[test]
+fn objects_that_are_longer_in_memory_than_on_the_wire_take_a_bounded_place() {
+    const LEN: usize = 10 * MIB;
+    let vector = |item: &[u8]| {
+        let mut out = Vec::new();
+        let count = (LEN - 8) / item.len();
+        tl::put_vector(&mut out, count);
+        out.extend_from_slice(&item.repeat(count));
+        Bytes::from(out)
+    };
+    let builtin = Schema::builtin();
+    let max = MAX_MEMORY;
+    // While a vector grows it is there twice, the second time with as much room again.
+    let most = 3 * MAX_MEMORY + 2 * MIB;
+
+    let dividers = vector(&id(&builtin, "pageBlockDivider").to_le_bytes());
+    let (read, held) = peak(|| Vec::<enums::PageBlock>::from_bytes(&dividers));
+    assert!(read == Err(DecodeError::Memory { max }));
+    assert!(held < most, "{held} bytes");
+
+    let user = builtin.encode(&Object::new("user").with("id", 1_i64));
+    let users = vector(&user.unwrap());
+    let (read, held) = peak(|| Vec::<enums::User>::from_bytes(&users));
+    assert!(read == Err(DecodeError::Memory { max }));
+    assert!(held < most, "{held} bytes");
+
+    // What is as long in memory as it is on the wire may be long.
+    assert_eq!(
+        Vec::<i64>::from_bytes(&vector(&[7; 8])).unwrap().len(),
+        LEN / 8 - 1
+    );
 }
