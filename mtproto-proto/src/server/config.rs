@@ -83,8 +83,8 @@ pub struct ServerConfig {
     /// longest, then one with; never one that has a stream and something unanswered or
     /// unacknowledged: if there is no other, the newcomer is told -429.
     pub max_sessions_per_key: usize,
-    /// Sessions at once: 100,000, of two kilobytes and what waits in them. Beyond, one of the key
-    /// that has most gives way, chosen likewise; if none has two, the newcomer is told -429.
+    /// Sessions at once: 25,000, each of four to six kilobytes besides what waits in it. Beyond, one
+    /// of the key that has most gives way, chosen likewise; if none has two, the newcomer is told -429.
     pub max_sessions: usize,
     /// Ask for unknown keys with [`Event::KeyNeeded`](super::Event::KeyNeeded) instead of refusing
     /// them: no.
@@ -128,7 +128,7 @@ impl ServerConfig {
             forget_unkept_keys: false,
             max_temp_keys_per_key: 64,
             max_sessions_per_key: 64,
-            max_sessions: 100_000,
+            max_sessions: 25_000,
             external_keys: false,
             journal: false,
             max_unacked_bytes: 64 << 20,
