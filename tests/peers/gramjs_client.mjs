@@ -54,7 +54,7 @@ async function talk(args) {
     session.setDC(args.dc, args.host, 80)
     const client = new TelegramClient(session, 1, '0'.repeat(32), {
         connection: Connection,
-        connectionRetries: 1,
+        connectionRetries: 3,
         requestRetries: 1,
         reconnectRetries: 1,
         autoReconnect: false,
