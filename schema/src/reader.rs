@@ -28,7 +28,7 @@ pub const MAX_DEPTH: u32 = 100;
 /// The memory that the elements of vectors and the objects on the heap of one message take, at most:
 /// strings aside, which are slices of it. Four bytes may be an object of 224, so ten megabytes, which
 /// deflate makes of twenty kilobytes, could take half a gigabyte. As many bytes of real messages take
-/// about 40 MiB.
+/// about 40 MiB. While a vector grows it is held twice, at most.
 pub const MAX_MEMORY: usize = 64 << 20;
 
 /// The smallest element that a vector is believed to have: a TL value is made of 4-byte words.
@@ -376,7 +376,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn get_box<T: Decode>(&mut self) -> Option<Box<T>> {
         let value = self.get()?;
-        self.spend::<T>()?;
+        self.spend::<T>(1)?;
         Some(Box::new(value))
     }
 
@@ -392,7 +392,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn variant_box<T: Constructor>(&mut self) -> Option<Box<T>> {
         let value = T::read_bare(self)?;
-        self.spend::<T>()?;
+        self.spend::<T>(1)?;
         Some(Box::new(value))
     }
 
@@ -479,12 +479,19 @@ impl<'a> Reader<'a> {
         min_size: usize,
         read: impl Fn(&mut Reader<'a>) -> Option<T>,
     ) -> Vec<T> {
-        let (Some(n), Some(())) = (self.count(min_size), self.enter()) else {
+        let Some(n) = self.count(min_size) else {
+            return Vec::new();
+        };
+        let (Some(()), Some(())) = (self.spend::<T>(n), self.enter()) else {
             return Vec::new();
         };
         let mut out = Vec::with_capacity(reserved::<T>(n));
-        for _ in 0..n {
-            match read(self).filter(|_| self.spend::<T>().is_some()) {
+        while out.len() < n {
+            if out.len() == out.capacity() {
+                // Twice as many, but none beyond those that are paid for.
+                out.reserve_exact(out.len().max(1).min(n.saturating_sub(out.len())));
+            }
+            match read(self) {
                 Some(item) => out.push(item),
                 None => break,
             }
@@ -493,10 +500,11 @@ impl<'a> Reader<'a> {
         out
     }
 
-    /// A value is to take memory of its own; `None` beyond [`MAX_MEMORY`].
+    /// So many values are to take memory of their own; `None` beyond [`MAX_MEMORY`].
     #[inline]
-    fn spend<T>(&mut self) -> Option<()> {
-        match self.memory.checked_sub(size_of::<T>()) {
+    fn spend<T>(&mut self, count: usize) -> Option<()> {
+        let size = count.checked_mul(size_of::<T>());
+        match size.and_then(|size| self.memory.checked_sub(size)) {
             Some(left) => {
                 self.memory = left;
                 Some(())

@@ -75,7 +75,11 @@ pub const SECTIONS: &[Section] = &[
     section("H", &up_to::<7>(), "Hostile: the handshake"),
     section("M", &up_to::<10>(), "Hostile: packets and messages"),
     section("T", &up_to::<6>(), "Hostile: transports"),
-    section("F", &up_to::<11>(), "Hostile: found by review and by fuzzing"),
+    section(
+        "F",
+        &up_to::<11>(),
+        "Hostile: found by review and by fuzzing",
+    ),
     section("R", &up_to::<13>(), "Trouble without malice"),
     section("S", &up_to::<6>(), "Secrets"),
 ];
