@@ -157,7 +157,9 @@ impl RsaPublicKey {
         let n = number(modulus)?;
         let exponent = exponent
             .iter()
-            .try_fold(0u32, |e, byte| Some(e.checked_mul(256)? | u32::from(*byte)))
+            .try_fold(0u32, |e, byte| {
+                e.checked_mul(256)?.checked_add((*byte).into())
+            })
             .filter(|e| *e >= 3 && !e.is_multiple_of(2))
             .ok_or(RsaError::InvalidKey)?;
         Ok(RsaPublicKey {
