@@ -116,6 +116,30 @@ fn a_stored_key_for_which_there_is_no_room_is_not_denied() {
 }
 
 #[test]
+fn a_key_that_is_over_is_asked_for_once() {
+    let mut config = server_config();
+    config.external_keys = true;
+    let mut house = House::new(config, 4_207);
+    let conn = house.connect();
+    let complete = house.make_key(conn, Some(60)).unwrap();
+    let peer = mtproto_test::Peer::client(complete.key.clone(), complete.salt, house.dice.fork());
+    let mut client = Client { peer, conn };
+    house.assert_served(&mut client);
+    // Its end comes, and a packet before the timer.
+    house.now = house.now + secs(60);
+    house.events();
+    house.say(&mut client, false, vec![0; 4]);
+    let mut asked = 0;
+    while let Some(Event::KeyNeeded { auth_key_id }) = house.events().pop() {
+        asked += 1;
+        assert!(asked < 10, "asked for again and again");
+        house.server.provide_key(house.now, auth_key_id, None);
+    }
+    assert_eq!(asked, 1);
+    assert_eq!(house.frames(conn).last(), Some(&Frame::Status(-404)));
+}
+
+#[test]
 fn temporary_keys_of_one_key_are_bounded_and_the_one_that_ends_first_gives_way() {
     let mut config = server_config();
     config.max_temp_keys_per_key = 3;
