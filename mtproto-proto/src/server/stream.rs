@@ -26,6 +26,9 @@ use crate::transport::{Codec, MAX_SERVER_FRAME};
 /// Replies of handshakes, quick acknowledgements and errors that wait for the stream: a client
 /// that asks for more without reading is closed.
 const MAX_CONTROL: usize = 256;
+/// What waits when quick acknowledgements are dropped: as many as a client of ours awaits. All
+/// streams together hold so many of somebody who reads nothing.
+const MAX_HINTS: usize = 64;
 /// Replies of handshakes among them. A client needs each answer for its next question, and a stranger
 /// can ask for one as often as it likes.
 const MAX_REPLIES: usize = 4;
@@ -147,7 +150,11 @@ impl Stream {
     pub(super) fn push(&mut self, control: Control) -> Result<(), Error> {
         let is_reply = |control: &Control| matches!(control, Control::Plain(_));
         let replies = || self.control.iter().filter(|waits| is_reply(waits)).count();
-        let room = self.control.len() < MAX_CONTROL;
+        let most = match control {
+            Control::QuickAck(_) => MAX_HINTS,
+            Control::Hello(_) | Control::Plain(_) | Control::Status(_) => MAX_CONTROL,
+        };
+        let room = self.control.len() < most;
         if room && !(is_reply(&control) && replies() >= MAX_REPLIES) {
             self.control.push_back(control);
             return Ok(());

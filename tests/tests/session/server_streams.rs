@@ -335,5 +335,6 @@ fn quick_acks_are_told_at_once_and_many_of_them_close_nothing() {
     assert_eq!(rogue.closed(conn), None);
     rogue.reads(conn, true);
     let heard = rogue.quick_acks(conn);
-    assert_eq!(heard[..], tokens[1..=heard.len()]);
+    assert_eq!(heard.len(), 64);
+    assert_eq!(heard[..], tokens[1..=64]);
 }
