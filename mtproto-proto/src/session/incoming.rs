@@ -170,6 +170,10 @@ impl Session {
                 self.refuse_again(context.now, &member);
                 continue;
             }
+            if self.is_too_new(context.now, member.msg_id) {
+                self.refuse_too_new(context.now, &member);
+                continue;
+            }
             let seen = self.replay(context.session).check(member.msg_id.0);
             if seen == Seen::Before {
                 self.came_twice(context, member.msg_id, member.seq_no);

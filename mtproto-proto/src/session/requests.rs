@@ -118,6 +118,16 @@ impl Session {
         self.refuse(now, message.msg_id, message.seq_no, code::TOO_LOW);
     }
 
+    /// Whether a member of a container is from the future. Once taken, it would make everything after
+    /// it old, in the sessions that the key has later too. Server.
+    pub(super) fn is_too_new(&self, now: Time, msg_id: MsgId) -> bool {
+        matches!(self.side, Side::Server(_)) && self.ids.age(msg_id, now) == Age::TooNew
+    }
+
+    pub(super) fn refuse_too_new(&mut self, now: Time, member: &Message) {
+        self.refuse(now, member.msg_id, member.seq_no, code::TOO_HIGH);
+    }
+
     /// Whether the client was told that this message was refused.
     pub(super) fn disowns(&self, msg_id: MsgId) -> bool {
         match &self.side {

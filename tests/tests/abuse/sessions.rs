@@ -1,10 +1,11 @@
 //! Floods within a key: sessions, calls, answers that nobody reads.
 
 use bytes::Bytes;
+use mtproto_proto::MsgId;
 use mtproto_proto::server::Event;
 use mtproto_proto::session::MAX_ANSWER;
 use mtproto_schema::mtproto::functions::RpcDropAnswer;
-use mtproto_schema::mtproto::types::{Pong, RpcError, RpcResult};
+use mtproto_schema::mtproto::types::{BadMsgNotification, Pong, RpcError, RpcResult};
 use mtproto_schema::{Constructor, Decode, Encode};
 use mtproto_test::alloc::{held, peak};
 use mtproto_test::tamper::Item;
@@ -47,6 +48,34 @@ fn thousands_of_sessions_of_one_key_cost_others_none() {
     honest.conn = house.connect();
     house.say(&mut honest, false, vec![0; 4]);
     assert_eq!(results(&mut house, &mut honest), [&b"answered"[..]]);
+}
+
+#[test]
+fn a_member_of_a_container_from_the_future_is_refused_and_the_key_goes_on() {
+    let mut house = House::new(server_config(), 4_312);
+    let mut client = house.client();
+    let mut item = client.peer.item(house.now, true, b"call".to_vec());
+    item.msg_id = MsgId(i64::MAX & !3);
+    let plain = client.peer.container(house.now, &[item]);
+    let packet = client.peer.seal(&plain);
+    house.send_packet(client.conn, &packet);
+    assert_eq!(house.calls(), []);
+    let refused = house.hear(&mut client);
+    let refused: Vec<i32> = refused
+        .into_iter()
+        .filter_map(|item| BadMsgNotification::from_bytes(&item.body.into()).ok())
+        .map(|bad| bad.error_code)
+        .collect();
+    assert_eq!(refused, [17]);
+    // The session moves on to another stream, and what comes after it is not taken for old.
+    house.disconnect(client.conn);
+    client.conn = house.connect();
+    house.assert_served(&mut client);
+    house.disconnect(client.conn);
+    house.later(secs(3_700));
+    assert_eq!(house.server.sessions().count(), 0);
+    let mut sibling = house.sibling(&client);
+    house.assert_served(&mut sibling);
 }
 
 #[test]
