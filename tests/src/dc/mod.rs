@@ -153,6 +153,7 @@ impl TestDc {
             server.journal = file.is_some();
             server.max_streams = net::SERVED;
             server.max_refused_streams = net::REFUSED;
+            server.max_sessions = net::SESSIONS;
             let rng = Rng::from_rng(&mut rng);
             servers.push((*id, Arc::new(server), rng));
         }

@@ -30,6 +30,10 @@ pub const SERVED: usize = 768;
 /// … and those that are only to be told that there is no place.
 pub const REFUSED: usize = 128;
 
+/// Sessions of one listener's server: several of each stream. What the world remembers of each, how
+/// its last thousand calls ended, takes some twenty kilobytes.
+pub const SESSIONS: usize = 4_096;
+
 /// Inputs that wait for the owner; with [`READ_SIZE`] the bound of what is read and not handled.
 const MAX_INPUTS: usize = 256;
 

@@ -455,7 +455,11 @@ impl Owner {
         let Dc { id: dc, server } = &mut self.dcs[number];
         // The client may have gone meanwhile; then nobody waits for the answer.
         let _ = match answer {
-            Answer::Result(body) => server.respond(now, id, body),
+            // What is too long to be sent is not waited for in vain.
+            Answer::Result(body) => {
+                server.respond(now, id, body)
+                    || server.respond_error(now, id, 500, "RESPONSE_TOO_LONG")
+            }
             Answer::Error(code, message) => server.respond_error(now, id, code, &message),
             Answer::DropTempKeys(key, except) => {
                 server.drop_temp_keys(now, key, &except);

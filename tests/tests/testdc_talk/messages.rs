@@ -211,6 +211,14 @@ fn what_cannot_be_sent_is_refused_as_the_real_server_does() {
     let mut query = message(&bert, "short", stage.random_id());
     query.entities = Some(vec![bold]);
     refused(stage.call(ANNA, &query), 400, "ENTITY_BOUNDS_INVALID");
+    // Whatever the link's length, as long as the packet.
+    let link = enums::MessageEntity::TextUrl(types::MessageEntityTextUrl {
+        offset: 0,
+        length: 5,
+        url: "x".repeat(9_000).as_str().into(),
+    });
+    query.entities = Some(vec![link]);
+    refused(stage.call(ANNA, &query), 400, "ENTITIES_TOO_LONG");
     query.entities = None;
     query.schedule_date = Some(stage.now + 60);
     refused(stage.call(ANNA, &query), 400, "SCHEDULE_DATE_INVALID");
@@ -699,4 +707,14 @@ fn typing_is_seen_by_the_other_side_and_kept_nowhere() {
     stage.call(ANNA, &typing(chat_peer(chat))).unwrap();
     let to: Vec<i64> = stage.pushes().iter().map(|push| push.user_id).collect();
     assert_eq!(to, [BERT, CLEO]);
+    // It is told to each member at once, so it is short.
+    let seen = types::SendMessageEmojiInteractionSeen {
+        emoticon: "x".repeat(2_000).as_str().into(),
+    };
+    let long = SetTyping {
+        action: enums::SendMessageAction::SendMessageEmojiInteractionSeen(seen),
+        ..typing(chat_peer(chat))
+    };
+    refused(stage.call(ANNA, &long), 400, "SENDMESSAGE_TYPE_INVALID");
+    assert!(stage.pushes().is_empty());
 }

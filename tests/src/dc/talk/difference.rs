@@ -190,7 +190,7 @@ impl Talk {
             if let Event::New(id) | Event::Edit(id) = logged.event
                 && let Some(Body::Said(said)) = self.world.post(owner, id).map(|post| &post.body)
             {
-                text = said.text.len().saturating_add(text);
+                text = said.bytes().saturating_add(text);
             }
             fits
         });

@@ -129,7 +129,7 @@ impl Talk {
         for id in shown {
             let post = self.world.post(owner, *id);
             let length = match post.map(|post| &post.body) {
-                Some(Body::Said(said)) => said.text.len(),
+                Some(Body::Said(said)) => said.bytes(),
                 Some(Body::Did(_)) | None => 0,
             };
             if length > room {

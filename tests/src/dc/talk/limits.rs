@@ -9,6 +9,10 @@
 pub const TEXT_LENGTH: usize = 4_096;
 /// Entities of one message: Telegram keeps 100 and drops the rest.
 pub const ENTITIES: usize = 100;
+/// Bytes of one message's entities, encoded: 100 of them, and links as long as anybody writes.
+pub const ENTITIES_BYTES: usize = 8 << 10;
+/// Bytes of what somebody is doing, encoded: it is told to each member of a group at once.
+pub const ACTION_BYTES: usize = 1 << 10;
 /// Bytes of one message's keyboard, encoded: 100 buttons with 64 bytes of data each, twice.
 pub const MARKUP_BYTES: usize = 16 << 10;
 /// Characters of a first or last name, of a title's half: Telegram's 64.
@@ -34,8 +38,8 @@ pub const SLICE: usize = 500;
 pub const CHANNEL_TOO_FAR: usize = 2_000;
 /// Messages that stand in for a channel's difference that is too long.
 pub const CHANNEL_NEWEST: usize = 20;
-/// Bytes of text after which a slice or a page ends: an answer has at most 1 MiB, and entities and
-/// names need room besides.
+/// Bytes of messages' contents after which a slice or a page ends: an answer has at most 4 MiB, and
+/// the rest of the messages and names need room besides.
 pub const ANSWER_TEXT: usize = 256 << 10;
 /// When to ask again for the difference of a channel that is open, in seconds.
 pub const CHANNEL_POLL: i32 = 30;

@@ -17,7 +17,9 @@ use mtproto_schema::api::types;
 use super::bare::{OFF, bare};
 use super::boxes::Event;
 use super::entities::{detached, length};
-use super::limits::{EDIT_TIME, IDS, MARKUP_BYTES, SENT, TEXT_LENGTH};
+use super::limits::{
+    ACTION_BYTES, EDIT_TIME, ENTITIES_BYTES, IDS, MARKUP_BYTES, SENT, TEXT_LENGTH,
+};
 use super::media::media;
 use super::peer::Peer;
 use super::publish::{Item, Told};
@@ -184,6 +186,8 @@ pub fn set_typing(talk: &mut Talk, cx: &mut Cx<'_>, query: SetTyping) -> Outcome
             | SendMessageAction::SendMessageTextDraftAction(_)
     );
     ensure(!is_draft, bad("SENDMESSAGE_TYPE_INVALID"))?;
+    let is_short = action.to_bytes().len() <= ACTION_BYTES;
+    ensure(is_short, bad("SENDMESSAGE_TYPE_INVALID"))?;
     talk.may_write(cx, peer)?;
     let me = Peer::User(cx.me).api();
     let (who, update): (Vec<i64>, _) = match peer {
@@ -233,9 +237,12 @@ impl Talk {
         let markup = markup.filter(|_| is_bot).map(|markup| detached(*markup));
         let markup_bytes = markup.as_ref().map_or(0, |m| m.to_bytes().len());
         ensure(markup_bytes <= MARKUP_BYTES, bad("REPLY_MARKUP_TOO_LONG"))?;
+        let entities = self.entities(cx, text, entities)?;
+        let entities_bytes = entities.to_bytes().len();
+        ensure(entities_bytes <= ENTITIES_BYTES, bad("ENTITIES_TOO_LONG"))?;
         Ok(Said {
             text: text.to_owned(),
-            entities: Tl(self.entities(cx, text, entities)?),
+            entities: Tl(entities),
             media: None,
             markup: markup.map(Tl),
         })

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
+use mtproto_schema::Encode as _;
 use mtproto_schema::api::enums::{MessageEntity, MessageMedia, ReplyMarkup, Updates};
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,20 @@ pub struct Said {
     pub media: Option<Tl<MessageMedia>>,
     /// A bot's buttons.
     pub markup: Option<Tl<ReplyMarkup>>,
+}
+
+impl Said {
+    /// How long it is in an answer.
+    pub fn bytes(&self) -> usize {
+        // Without any there is no list either.
+        let entities = Some(&self.entities.0).filter(|entities| !entities.is_empty());
+        let entities = entities.map_or(0, |entities| entities.to_bytes().len());
+        let media = self.media.as_ref().map_or(0, |m| m.0.to_bytes().len());
+        let markup = self.markup.as_ref().map_or(0, |m| m.0.to_bytes().len());
+        [self.text.len(), entities, media, markup]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
 }
 
 /// What somebody did to a chat or a channel.
