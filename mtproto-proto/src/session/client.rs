@@ -216,6 +216,7 @@ impl Session {
 
     /// Ends a request without an event; what is known of its fate. What came after it and ends with
     /// it is told by [`Session::tell_orphans`].
+    #[cfg(feature = "client")]
     pub(crate) fn withdraw(&mut self, id: RequestId) -> Option<Fate> {
         let fate = self.end(id)?;
         self.told(id);
