@@ -410,13 +410,15 @@ impl ClientConnection {
         }
     }
 
-    /// Takes the session's events; returns the error if binding failed.
+    /// Takes all of the session's events, which may end with it; returns the error if binding failed.
     fn drain_session(&mut self) -> Option<Error> {
+        let mut refused = None;
         while let Some(event) = self.session.as_mut().and_then(Session::next_event) {
             let event = match event {
                 SessionEvent::Response { id, body } if Some(id) == self.binding => {
                     if body.first_chunk() != Some(&BOOL_TRUE.to_le_bytes()) {
-                        return Some(Error::BindRefused(RequestError::BadAnswer));
+                        refused.get_or_insert(Error::BindRefused(RequestError::BadAnswer));
+                        continue;
                     }
                     self.binding = None;
                     if let Some(pending) = self.session.as_mut().and_then(Session::pending_mut) {
@@ -427,7 +429,8 @@ impl ClientConnection {
                 }
                 // The key stays unbound, which `suspend` sees by this.
                 SessionEvent::Failed { id, error } if Some(id) == self.binding => {
-                    return Some(Error::BindRefused(error));
+                    refused.get_or_insert(Error::BindRefused(error));
+                    continue;
                 }
                 SessionEvent::Acked { id } if Some(id) == self.binding => continue,
                 SessionEvent::Response { id, body } => ClientEvent::Response { id, body },
@@ -456,7 +459,7 @@ impl ClientConnection {
             };
             self.events.push(event);
         }
-        None
+        refused
     }
 
     /// Takes over what the session learnt; returns the permanent key's state if it changed.

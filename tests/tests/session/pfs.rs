@@ -1,11 +1,11 @@
 //! Perfect forward secrecy: temporary keys, made, bound, used, renewed, refused.
 
-use mtproto_proto::Fate::MaybeExecuted;
-use mtproto_proto::RequestError;
+use mtproto_proto::Fate::{MaybeExecuted, NotSent};
 use mtproto_proto::connection::{ClientConfig, ClientEvent, Error};
 use mtproto_proto::server::BindRefused;
 use mtproto_proto::session::SendOptions;
 use mtproto_proto::{AuthKeyId, RpcError};
+use mtproto_proto::{Machine, RequestError};
 
 use crate::both::{Both, Owner, client_config, server_config};
 use crate::support::{lost, response, secs};
@@ -157,6 +157,35 @@ fn r10_a_binding_that_is_never_answered_ends_the_stream_and_the_permanent_key_su
     let mut both = both.reconnect();
     assert_eq!(both.end_of(id, secs(30)), response(id, b"the call"));
     assert_eq!(perm(&both), before);
+}
+
+#[test]
+fn requests_that_end_together_with_their_key_s_binding_are_told_of() {
+    let mut both = Both::new(with_pfs(86_400), server_config(), 1411);
+    both.owner = Owner::IsSilent;
+    let short = SendOptions::default().deadline(secs(60));
+    let ids = [
+        both.call_with(b"the one.", &short),
+        both.call_with(b"another.", &short),
+    ];
+    both.run(secs(5));
+    assert_eq!(both.bindings.len(), 1);
+    // The machine has slept: all is over at once.
+    let later = both.pair.now() + secs(3_600);
+    let ended = both.pair.client.handle_timeout(later);
+    assert!(matches!(
+        ended,
+        Err(Error::BindRefused(RequestError::TimedOut(_)))
+    ));
+    let events: Vec<_> = std::iter::from_fn(|| both.pair.client.poll_event()).collect();
+    for id in ids {
+        let error = RequestError::TimedOut(NotSent);
+        assert!(
+            events.contains(&ClientEvent::Failed { id, error }),
+            "{events:?}"
+        );
+    }
+    assert_eq!(both.give_up(), []);
 }
 
 #[test]
