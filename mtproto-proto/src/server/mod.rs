@@ -59,6 +59,10 @@ use stream::Stream;
 use timers::TimerOf;
 use waiting::call_bytes;
 
+/// Events that the owner has not taken, beyond which no stream's bytes are handled: more than the calls
+/// that `max_running_bytes` lets wait by default. What one packet, the owner or timers add comes on top.
+const MAX_EVENTS: usize = 1 << 17;
+
 /// Many streams, the keys and sessions that they share. It does no I/O of its own.
 pub struct Server {
     config: Arc<ServerConfig>,

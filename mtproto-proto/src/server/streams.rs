@@ -12,7 +12,7 @@ use crate::error::{PeerMisbehaved, count};
 use crate::ids::ConnId;
 use crate::server::stream::{Control, Stream};
 use crate::server::timers::TimerOf;
-use crate::server::{Action, Server};
+use crate::server::{Action, MAX_EVENTS, Server};
 use crate::time::Time;
 use crate::transport::Frame;
 
@@ -141,6 +141,10 @@ impl Server {
     ) -> Result<(), Error> {
         if self.is_replay(stream) {
             return Err(Error::Closed);
+        }
+        // Each may bring about a few: sessions and keys come and go.
+        if self.events.len() >= MAX_EVENTS {
+            return Err(Error::Status { code: -429 });
         }
         match frame {
             Frame::Packet { data, quick_ack } => {

@@ -1,13 +1,13 @@
 //! Floods of keys.
 
-use mtproto_proto::AuthKeyId;
 use mtproto_proto::crypto::AuthKey;
 use mtproto_proto::handshake::bind::{BindInner, bind_message};
-use mtproto_proto::server::Event;
+use mtproto_proto::server::{Action, Event};
 use mtproto_proto::transport::Frame;
+use mtproto_proto::{AuthKeyId, ConnId};
 
 use crate::both::server_config;
-use crate::house::{Client, House, secs};
+use crate::house::{Client, House, TOO_MANY, secs};
 
 fn forgotten(house: &mut House) -> Vec<AuthKeyId> {
     let gone = |event| match event {
@@ -137,6 +137,42 @@ fn a_key_that_is_over_is_asked_for_once() {
     }
     assert_eq!(asked, 1);
     assert_eq!(house.frames(conn).last(), Some(&Frame::Status(-404)));
+}
+
+#[test]
+fn events_that_the_owner_does_not_take_are_bounded_and_then_streams_are_refused() {
+    const BOUND: usize = 1 << 17;
+    let mut config = server_config();
+    config.external_keys = true;
+    let mut house = House::new(config, 4_208);
+    let mut honest = house.client();
+    house.events();
+    // Strangers, each with a packet under a key of its own that nobody knows.
+    let knock = |house: &mut House, n: usize| {
+        let conn = ConnId(1_000_000 + n as u64);
+        let mut bytes = vec![0xEE, 0xEE, 0xEE, 0xEE, 40, 0, 0, 0];
+        bytes.extend([&(n as u64 + 1).to_le_bytes()[..], &[0; 32]].concat());
+        house.server.handle_connected(house.now, conn);
+        house.server.handle_input(house.now, conn, &bytes);
+        let mut refused = None;
+        while let Some(action) = house.server.poll_action() {
+            if let Action::Close { error, .. } = action {
+                refused = Some(error);
+            }
+        }
+        house.server.handle_closed(house.now, conn);
+        refused
+    };
+    for n in 0..BOUND {
+        assert_eq!(knock(&mut house, n), None, "{n}");
+    }
+    for n in BOUND..BOUND + 9 {
+        assert_eq!(knock(&mut house, n), Some(TOO_MANY), "{n}");
+    }
+    assert_eq!(house.events().len(), BOUND);
+    // Once they are taken, everybody is heard again.
+    assert_eq!(knock(&mut house, BOUND + 9), None);
+    house.assert_served(&mut honest);
 }
 
 #[test]
