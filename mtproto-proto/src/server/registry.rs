@@ -288,13 +288,17 @@ impl Registry {
     }
 
     /// Whether a message shows that the session speaks through the stream that brought it: a copy of
-    /// an old packet does not. It is newer than all before, or at least new while there is no
-    /// stream, or nothing was taken before.
+    /// an old packet does not, nor of one that was refused. It is newer than all before; while there
+    /// is no stream it need not be the newest, or may be one that was refused and is the newest.
     pub(super) fn moves(&self, key: AuthKeyId, session: SessionId, msg_id: MsgId) -> bool {
         self.sessions.get(&(key, session)).is_some_and(|entry| {
             let newest = entry.session.newest_from_peer();
-            newest.is_none_or(|newest| msg_id > newest)
-                || (entry.conn.is_none() && entry.session.is_new(msg_id))
+            let is_newest = newest.is_none_or(|newest| msg_id > newest);
+            let is_new = entry.session.is_new(msg_id);
+            match entry.conn {
+                Some(_) => is_newest && is_new,
+                None => is_newest || is_new,
+            }
         })
     }
 

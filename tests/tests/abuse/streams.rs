@@ -298,3 +298,31 @@ fn t4_the_headers_that_are_remembered_are_bounded() {
     }
     assert_eq!(replay(&mut house, &mut first), 2, "forgotten");
 }
+
+#[test]
+fn a_copy_of_a_packet_that_was_refused_does_not_take_a_session_from_its_stream() {
+    let mut house = House::new(server_config(), 4_120);
+    // The salt is another one, or the clock an hour ahead: the client hears it and goes on.
+    for (salt, ahead) in [(1, 0), (0, 3_600)] {
+        let mut client = house.client();
+        client.peer.salt = client.peer.salt.wrapping_add(salt);
+        let plain = client
+            .peer
+            .plain(house.now + secs(ahead), false, vec![0; 4]);
+        let packet = client.peer.seal(&plain);
+        house.send_packet(client.conn, &packet);
+        let (key, session) = (client.peer.key.id(), client.peer.session);
+        assert_eq!(house.server.stream_of(key, session), Some(client.conn));
+        let observer = house.connect();
+        house.send_packet(observer, &packet);
+        assert_eq!(house.server.stream_of(key, session), Some(client.conn));
+        assert_eq!(house.frames(observer), []);
+        let told = house.frames(client.conn).len();
+        assert!(told > 0, "the client hears of it");
+        // Without a stream it may be the client itself, which has not heard why.
+        house.disconnect(client.conn);
+        let again = house.connect();
+        house.send_packet(again, &packet);
+        assert_eq!(house.server.stream_of(key, session), Some(again));
+    }
+}
