@@ -132,6 +132,8 @@ fn a_message_is_edited_and_the_other_sees_it() {
     in_world(async |world| {
         let mut bobs = world.bob.updates();
         let sent = world.ann.send_message("bob_ray", "helo").await.unwrap();
+        // Who asks what is new after the edit is told of the message only, as it is then.
+        assert_eq!(heard(&mut bobs).await.1, "helo");
         world
             .ann
             .edit_message("bob_ray", sent.id, "hello")
