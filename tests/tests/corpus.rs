@@ -34,6 +34,7 @@ macro_rules! replays {
 replays! {
     client_answers,
     codec,
+    fake_tls,
     handshake_client,
     handshake_server,
     pair_script,

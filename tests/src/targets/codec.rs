@@ -3,11 +3,13 @@
 //! Must hold: the same frames and the same error however the stream is cut, bounded memory, and
 //! what was read can be written and read again.
 
-use mtproto_proto::Rng;
 use mtproto_proto::crypto::Ctr;
 use mtproto_proto::transport::{
-    Codec, Error, Frame, Framing, MAX_CLIENT_FRAME, MAX_SERVER_FRAME, Obfuscation, ServerTransport,
+    Codec, Error, Frame, Framing, MAX_CLIENT_FRAME, MAX_SERVER_FRAME, Obfuscation, SeenHellos,
+    ServerTransport,
 };
+use mtproto_proto::{Rng, Time};
+use sha2::{Digest, Sha256};
 
 use super::Seed;
 use super::input::Input;
@@ -18,6 +20,8 @@ const FIRST_BUFFER: usize = 1 << 16;
 /// Head and checksum of the longest framing.
 const AROUND: usize = 12;
 const SECRET: [u8; 16] = [0x5e; 16];
+/// When all of it happens.
+pub(super) const NOW: Time = Time::from_unix(1_700_000_000);
 
 const FRAMINGS: [Framing; 4] = [
     Framing::Abridged,
@@ -51,7 +55,7 @@ pub fn codec(data: &[u8]) {
     let (mut opening, mut to_server) = (opening(framing, &obfuscation), stream.to_vec());
     let mut to_client = stream.to_vec();
     if obfuscation.is_some() {
-        let (mut out, mut back) = key_streams(&opening);
+        let (mut out, mut back) = key_streams(&opening, None);
         out.apply(&mut to_server);
         back.apply(&mut to_client);
     }
@@ -68,7 +72,7 @@ pub fn codec(data: &[u8]) {
     }
 }
 
-fn rng() -> Rng {
+pub(super) fn rng() -> Rng {
     Rng::from_seed([1; 32])
 }
 
@@ -93,13 +97,17 @@ fn opening(framing: Framing, obfuscation: &Option<Obfuscation>) -> Vec<u8> {
 }
 
 /// The streams that the header begins, to the server and to the client.
-fn key_streams(header: &[u8]) -> (Ctr, Ctr) {
+pub(super) fn key_streams(header: &[u8], secret: Option<&[u8; 16]>) -> (Ctr, Ctr) {
     let stream = |bytes: Vec<u8>| {
         let (key, iv) = bytes.split_at(32);
-        Ctr::new(
-            key.try_into().expect("32 bytes"),
-            iv.try_into().expect("16 bytes"),
-        )
+        let key: [u8; 32] = match secret {
+            None => key.try_into().expect("32 bytes"),
+            Some(secret) => Sha256::new_with_prefix(key)
+                .chain_update(secret)
+                .finalize()
+                .into(),
+        };
+        Ctr::new(&key, iv.try_into().expect("16 bytes"))
     };
     let mut to_server = stream(header[8..56].to_vec());
     to_server.apply(&mut [0; 64]);
@@ -110,7 +118,7 @@ fn key_streams(header: &[u8]) -> (Ctr, Ctr) {
 }
 
 /// Reads the stream whole and cut, and gives what was read whole, with the codec unless it failed.
-fn check(
+pub(super) fn check(
     codec: impl Fn() -> Codec,
     stream: &[u8],
     longest: usize,
@@ -139,17 +147,28 @@ fn check(
     (Some(whole), frames)
 }
 
-fn read<'a>(
+pub(super) fn read<'a>(
     codec: &mut Codec,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     max: usize,
 ) -> (Vec<Frame>, Option<Error>) {
-    let (mut frames, mut fed, mut taken) = (Vec::new(), 0, 0);
+    let (mut frames, mut came, mut taken) = (Vec::new(), Vec::new(), 0);
+    let (mut seen, mut answer) = (SeenHellos::default(), Vec::new());
     for piece in pieces {
         codec.feed(piece);
-        fed += piece.len();
+        came.extend(piece);
+        let fed = came.len();
         loop {
-            match codec.next_frame() {
+            let next = match codec.next_frame() {
+                // There may be more behind a hello.
+                Ok(None) => match codec.answer_hello(NOW, &mut seen, &mut rng(), &mut answer) {
+                    Ok(true) => continue,
+                    Ok(false) => Ok(None),
+                    Err(error) => Err(error),
+                },
+                next => next,
+            };
+            match next {
                 Ok(Some(frame)) => {
                     if let Frame::Packet { data, .. } = &frame {
                         taken += data.len();
@@ -160,6 +179,10 @@ fn read<'a>(
                 }
                 Ok(None) => break,
                 Err(error) => {
+                    if let Some(refused) = codec.refused() {
+                        assert_eq!(refused, came, "handed on whole");
+                        assert!(frames.is_empty() && answer.is_empty());
+                    }
                     assert_eq!(codec.buffered(), 0, "nothing is kept after an error");
                     return (frames, Some(error));
                 }

@@ -7,6 +7,7 @@
 
 mod client_answers;
 mod codec;
+mod fake_tls;
 mod handshake_client;
 mod handshake_server;
 mod input;
@@ -25,6 +26,7 @@ mod vectors;
 
 pub use client_answers::client_answers;
 pub use codec::codec;
+pub use fake_tls::fake_tls;
 pub use handshake_client::handshake_client;
 pub use handshake_server::handshake_server;
 pub use pair_script::pair_script;
@@ -68,6 +70,11 @@ pub const TARGETS: &[Target] = &[
         name: "codec",
         run: codec,
         seeds: codec::seeds,
+    },
+    Target {
+        name: "fake_tls",
+        run: fake_tls,
+        seeds: fake_tls::seeds,
     },
     Target {
         name: "handshake_client",
@@ -135,6 +142,7 @@ pub const TARGETS: &[Target] = &[
 pub fn dictionary() -> String {
     let mut out = String::new();
     let named = codec::words().into_iter();
+    let named = named.chain(fake_tls::words());
     let named = named.chain(handshake_client::words());
     let named = named.chain(stored_state::words());
     let named = named.chain(schema_text::words());

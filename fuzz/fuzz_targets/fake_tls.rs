@@ -1,0 +1,4 @@
+//! See `mtproto_test::targets`.
+#![no_main]
+
+mtproto_fuzz::target!("fake_tls");
