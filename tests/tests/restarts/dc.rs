@@ -124,10 +124,12 @@ impl Dc {
         client
     }
 
-    /// Ann, signed in.
+    /// Ann, signed in. Her client was told to connect, so it keeps its session and replaces its
+    /// stream when nothing is in flight too: a first packet in a new session may be lost unnoticed.
     pub async fn ann<R: Runtime>(&self, rt: &R, config: Config) -> Client {
         let client = self.client(rt, config).await;
         sign_in(&client).await;
+        client.connect().await.unwrap();
         client
     }
 
