@@ -44,6 +44,8 @@ use crate::transport::{Codec, Frame};
 const SWITCH_WITHIN: Duration = Duration::from_secs(10);
 /// A temporary key with less than this left is not taken into a new stream.
 const LEAST_LEFT: Duration = Duration::from_secs(60);
+/// A new temporary key is used for at least this part of its life, whatever the server's clock says.
+const LEAST_USE: u32 = 4;
 /// Primes that are remembered; a server has one.
 const MAX_GOOD_PRIMES: usize = 8;
 /// `boolTrue`, the answer to a successful binding.
@@ -331,7 +333,12 @@ impl ClientConnection {
                 .deadline(self.config.handshake_timeout)
                 .idempotent();
             self.binding = session.bind(now, request, &options).ok();
-            self.renew_at = key.renew_at();
+            // A server may say that the key ended when it was made. The next one can wait.
+            let earliest = match self.config.pfs {
+                Some(lifetime) if fresh => now + lifetime / LEAST_USE,
+                Some(_) | None => now,
+            };
+            self.renew_at = key.renew_at().map(|at| at.max(earliest));
         }
         self.session = Some(session);
         self.drain_session();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mtproto_proto::connection::{ClientConnection, ClientEvent, Error, Start};
+use mtproto_proto::crypto::RsaPrivateKey;
 use mtproto_proto::server::{Server, ServerConfig};
 use mtproto_proto::transport::{Codec, Frame, Framing, ServerTransport};
-use mtproto_proto::{ConnId, Machine, Rng, Time, handshake};
+use mtproto_proto::{ConnId, Machine, MsgId, Rng, Time, handshake};
 use mtproto_test::alloc::held;
 use mtproto_test::pair::START;
 use mtproto_test::rogue::RogueClient;
@@ -345,4 +346,64 @@ fn h7_garbage_instead_of_a_handshake_is_refused() {
         assert!(rogue.closed(conn).is_some(), "{len}");
         assert_eq!(rogue.statuses(conn), [-404], "{len}");
     }
+}
+
+/// The time that the server tells lies where 31 bits end, so that each temporary key has ended when
+/// it is made.
+#[test]
+fn h5_a_server_at_the_end_of_time_does_not_make_its_client_agree_on_key_after_key() {
+    let mut dice = Dice::new(Seed::from_env_or(2411));
+    let mut config = client_config();
+    config.pfs = Some(secs(86_400));
+    let mut client =
+        ClientConnection::new(Arc::new(config), Start::NewKey, dice.rng(), START).unwrap();
+    let key = RsaPrivateKey::from_pem(include_str!("../keys/server.pem")).unwrap();
+    let config = handshake::server::Config {
+        keys: vec![key],
+        dc: None,
+    };
+    let end = Time::from_unix(u64::from(i32::MAX.unsigned_abs()));
+    let mut server = handshake::ServerHandshake::new(end);
+    let (mut rng, mut reader) = (dice.rng(), Codec::server(ServerTransport::default()));
+    let (mut keys, mut now) = (0, START);
+    for _ in 0..1_000 {
+        now = now + Duration::from_millis(10);
+        if client.poll_timeout().is_some_and(|at| at <= now) && client.handle_timeout(now).is_err()
+        {
+            break;
+        }
+        let mut asked = Vec::new();
+        if !client.poll_transmit(now, &mut asked) {
+            continue;
+        }
+        reader.feed(&asked);
+        let Some(Frame::Packet { data, .. }) = reader.next_frame().unwrap() else {
+            continue;
+        };
+        // What is encrypted stays without an answer.
+        if !data.starts_with(&[0; 8]) {
+            continue;
+        }
+        let answer = MsgId(0x6553_f100_0000_0001);
+        let (next, reply) = server
+            .handle(&config, end, &data, answer, &mut |_| false, &mut rng)
+            .unwrap();
+        server = next;
+        if reply.complete.is_some() {
+            keys += 1;
+            server = handshake::ServerHandshake::new(end);
+        }
+        let packet = reply.packet.unwrap();
+        let mut bytes = u32::try_from(packet.len()).unwrap().to_le_bytes().to_vec();
+        bytes.extend(packet);
+        if client.handle_input(now, &bytes).is_err() {
+            break;
+        }
+    }
+    // The permanent one, and one beside it.
+    assert!(
+        keys <= 2,
+        "{keys} keys in {:?}",
+        now.saturating_since(START)
+    );
 }
