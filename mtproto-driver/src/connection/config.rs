@@ -38,7 +38,7 @@ pub struct Config {
     /// How long [`close`](super::Connection::close) may take to write what is queued; 5 s.
     pub close_timeout: Duration,
     /// Updates that wait for a slow subscriber; 1,024. The next one is dropped and the gap
-    /// reported.
+    /// reported, as it is beyond the session's `limits.update_bytes`.
     pub update_queue: usize,
     /// Calls on their way to the connection's task; 1,024. The next one waits.
     pub command_queue: usize,

@@ -145,7 +145,10 @@ impl Connection {
             inbox: Inbox::new(config.command_queue),
             status: Watched::new(status),
             subscribers: Subscribers::new(),
-            update_queue: config.update_queue,
+            update_queue: updates::Capacity {
+                updates: config.update_queue,
+                bytes: config.client.session.limits.update_bytes,
+            },
         });
         let driver = Driver::new(machine, stream, runtime.clone(), clock);
         let patience = config.close_timeout;

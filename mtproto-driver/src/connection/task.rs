@@ -20,7 +20,7 @@ use mtproto_proto::{Fate, Machine, Progress, RequestError, RequestId};
 
 use super::config::Suspended;
 use super::error::{CloseReason, Error};
-use super::updates::{Gap, Queue, missed, update};
+use super::updates::{Capacity, Gap, Queue, missed, update};
 use crate::shared::{Gone, Inbox, Reply, Subscribers, Watched, later, trace};
 use crate::{Driver, Runtime, StreamError};
 
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) status: Watched<Status>,
     pub(crate) subscribers: Subscribers<Queue>,
     /// Updates that wait for each.
-    pub(crate) update_queue: usize,
+    pub(crate) update_queue: Capacity,
 }
 
 /// How the connection is.

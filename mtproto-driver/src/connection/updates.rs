@@ -87,7 +87,17 @@ pub struct Updates(Subscription<Queue>);
 pub(crate) struct Queue {
     items: VecDeque<Incoming>,
     updates: usize,
-    capacity: usize,
+    /// Bytes of their bodies.
+    bytes: usize,
+    capacity: Capacity,
+}
+
+/// What waits for one subscriber at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub(crate) updates: usize,
+    /// A single update may always wait: a server can say 20 kilobytes that are ten megabytes.
+    pub(crate) bytes: usize,
 }
 
 impl Updates {
@@ -122,13 +132,19 @@ impl fmt::Debug for Updates {
 }
 
 impl Queue {
-    /// Room for so many updates, at least one.
-    fn new(capacity: usize) -> Self {
+    /// Room for so much, at least for one update.
+    fn new(capacity: Capacity) -> Self {
         Queue {
             items: VecDeque::new(),
             updates: 0,
-            capacity: capacity.max(1),
+            bytes: 0,
+            capacity,
         }
+    }
+
+    fn has_room_for(&self, body: &[u8]) -> bool {
+        let bytes = self.bytes.saturating_add(body.len());
+        self.updates == 0 || self.updates < self.capacity.updates && bytes <= self.capacity.bytes
     }
 }
 
@@ -137,8 +153,9 @@ impl Pending for Queue {
 
     fn take(&mut self) -> Option<Incoming> {
         let item = self.items.pop_front();
-        if let Some(Incoming::Update(_)) = item {
+        if let Some(Incoming::Update(update)) = &item {
             self.updates = self.updates.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(update.0.len());
         }
         item
     }
@@ -148,8 +165,9 @@ impl Pending for Queue {
 pub(crate) fn update(subscribers: &Subscribers<Queue>, body: &[u8]) {
     let mut copy = None;
     subscribers.each(|queue| {
-        if queue.updates < queue.capacity {
+        if queue.has_room_for(body) {
             queue.updates = queue.updates.saturating_add(1);
+            queue.bytes = queue.bytes.saturating_add(body.len());
             // One copy for all. A slice of the packet would keep the chunk that was read.
             let body = copy.get_or_insert_with(|| Bytes::copy_from_slice(body));
             let update = Update(body.clone());
@@ -187,8 +205,9 @@ mod tests {
         Some(Incoming::Update(Update(body(n))))
     }
 
-    fn subscribe(subscribers: &Subscribers<Queue>, capacity: usize) -> Updates {
-        Updates(subscribers.subscribe(Queue::new(capacity)))
+    fn subscribe(subscribers: &Subscribers<Queue>, updates: usize) -> Updates {
+        let bytes = 1_000;
+        Updates(subscribers.subscribe(Queue::new(Capacity { updates, bytes })))
     }
 
     /// What the stream holds at this moment; the end counts as an item.
@@ -230,6 +249,24 @@ mod tests {
         }
         // Four updates, a gap after each, and one for all that was dropped.
         assert_eq!(updates.0.with(|queue| queue.items.len()), 9);
+    }
+
+    #[test]
+    fn long_updates_wait_up_to_a_bound_of_bytes_and_one_alone_whatever_its_length() {
+        let subscribers = Subscribers::new();
+        let mut updates = subscribe(&subscribers, 1_000);
+        for _ in 0..1_000 {
+            update(&subscribers, &[1; 400]);
+        }
+        let kept = |n: usize| {
+            let update = Update(Bytes::from(vec![1; n]));
+            Some(Incoming::Update(update))
+        };
+        let dropped = |count| Some(Incoming::Gap(Gap::Dropped { count }));
+        assert_eq!(drain(&mut updates), [kept(400), kept(400), dropped(998)]);
+        update(&subscribers, &[1; 4_000]);
+        update(&subscribers, &[1; 4]);
+        assert_eq!(drain(&mut updates), [kept(4_000), dropped(1)]);
     }
 
     #[test]
