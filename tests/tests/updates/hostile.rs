@@ -337,6 +337,34 @@ fn ready_updates_hold_no_more_than_their_share() {
     rig.need(difference(100));
 }
 
+/// As a driver does it, which polls at once and keeps what it got for subscribers.
+#[test]
+fn updates_that_were_handed_out_and_not_taken_hold_no_more_than_their_share() {
+    let mut rig = Rig::new();
+    let mut kept = vec![];
+    let before = alloc::held();
+    for n in 0..200 {
+        let filler: String = "x".repeat(1 << 20);
+        let phone = types::UpdateUserPhone {
+            user_id: n,
+            phone: filler.as_str().into(),
+        };
+        let body = updates(vec![enums::Update::UserPhone(phone)], 0, 1);
+        rig.push(Bytes::copy_from_slice(&body));
+        kept.extend(std::iter::from_fn(|| rig.updates.poll_update()));
+    }
+    let held = alloc::held() - before;
+    assert!(held < 70 << 20, "{held} bytes");
+    rig.idle();
+    let Some(Event::Update(last)) = kept.last() else {
+        panic!("no updates");
+    };
+    let last = last.id;
+    kept.clear();
+    rig.updates.taken(rig.now, last);
+    rig.need(difference(100));
+}
+
 #[test]
 fn channels_beyond_the_bound_push_out_the_most_silent_one() {
     let mut rig = Rig::new();

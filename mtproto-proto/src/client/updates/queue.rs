@@ -11,8 +11,8 @@ use alloc::sync::Arc;
 use super::incoming::Incoming;
 use super::{Event, Lost, Related, Update, UpdateId};
 
-/// Bytes of bodies that ready updates may keep alive: four answers of the greatest size. What
-/// would be the fifth waits for the application.
+/// Bytes of bodies that updates may keep alive which are ready or untaken: four answers of the greatest
+/// size. What would be the fifth waits for the application.
 const MAX_READY_BYTES: usize = 64 << 20;
 
 /// The queue to the application.
@@ -26,6 +26,8 @@ pub(super) struct Queue {
     /// The id that was handed out last.
     polled: u64,
     taken: u64,
+    /// What was handed out and is not taken: ids and weights. Its owner may keep it for whoever is slow.
+    out: VecDeque<(u64, usize)>,
     bytes: usize,
 }
 
@@ -44,6 +46,7 @@ impl Queue {
             last: 0,
             polled: 0,
             taken: 0,
+            out: VecDeque::new(),
             bytes: 0,
         }
     }
@@ -105,17 +108,23 @@ impl Queue {
 
     pub fn pop(&mut self) -> Option<Event> {
         let Ready { event, weight } = self.ready.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(weight);
         self.polled = match &event {
             Event::Update(update) => update.id.0,
             Event::Lost(lost) => lost.id.0,
         };
+        self.out.push_back((self.polled, weight));
         Some(event)
     }
 
     /// All up to this one are taken; gives the last of them. What was not handed out cannot be.
     pub fn take(&mut self, id: UpdateId) -> UpdateId {
         self.taken = self.taken.max(id.0.min(self.polled));
+        while let Some((id, weight)) = self.out.front().copied()
+            && id <= self.taken
+        {
+            self.out.pop_front();
+            self.bytes = self.bytes.saturating_sub(weight);
+        }
         UpdateId(self.taken)
     }
 
@@ -127,6 +136,7 @@ impl Queue {
     /// Drops what is ready; what was handed out counts as taken. Ids go on.
     pub fn clear(&mut self) {
         self.ready.clear();
+        self.out.clear();
         self.bytes = 0;
         self.polled = self.last;
         self.taken = self.last;
@@ -149,5 +159,36 @@ impl Event {
             Event::Update(update) => Some(Arc::as_ptr(&update.peers)),
             Event::Lost(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use alloc::vec;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_was_handed_out_and_is_not_taken_counts_towards_the_bound_of_bytes() {
+        let mut queue = Queue::new(1_000);
+        let body = Bytes::from(vec![1; 1 << 20]);
+        let mut fitted = 0;
+        while queue.push(Incoming::unread(body.clone())).is_ok() {
+            fitted += 1;
+            assert!(queue.pop().is_some());
+            assert!(fitted <= 64);
+        }
+        assert_eq!(fitted, 64);
+        queue.take(UpdateId(1));
+        queue.push(Incoming::unread(body.clone())).unwrap();
+        assert!(!queue.has_room());
+        queue.take(UpdateId(64));
+        assert_eq!(queue.bytes, 1 << 20, "one is ready");
+        assert!(queue.pop().is_some());
+        queue.take(UpdateId(65));
+        assert_eq!((queue.bytes, queue.out.len()), (0, 0));
     }
 }
