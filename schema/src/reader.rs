@@ -90,6 +90,12 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// Bytes of memory that what was read so far takes besides its source: elements of vectors and
+    /// objects on the heap, at most [`MAX_MEMORY`].
+    pub fn memory(&self) -> usize {
+        MAX_MEMORY.saturating_sub(self.memory)
+    }
+
     /// Checks that nothing failed and that nothing is left.
     ///
     /// # Errors

@@ -337,6 +337,33 @@ fn ready_updates_hold_no_more_than_their_share() {
     rig.need(difference(100));
 }
 
+#[test]
+fn updates_that_are_read_into_more_than_their_bytes_hold_no_more_than_their_share() {
+    let bold = types::MessageEntityBold {
+        offset: 0,
+        length: 1,
+    };
+    let notification = types::UpdateServiceNotification {
+        popup: false,
+        invert_media: false,
+        inbox_date: None,
+        r#type: "much".into(),
+        message: "".into(),
+        media: enums::MessageMedia::Empty,
+        entities: vec![enums::MessageEntity::Bold(bold); 100_000],
+    };
+    let update = enums::Update::ServiceNotification(Box::new(notification));
+    let body = updates(vec![update], 0, 1);
+    let mut rig = Rig::new();
+    let before = alloc::held();
+    for _ in 0..60 {
+        rig.push(Bytes::copy_from_slice(&body));
+    }
+    let held = alloc::held() - before;
+    assert!(60 * body.len() > 64 << 20);
+    assert!(held < 80 << 20, "{held} bytes");
+}
+
 /// As a driver does it, which polls at once and keeps what it got for subscribers.
 #[test]
 fn updates_that_were_handed_out_and_not_taken_hold_no_more_than_their_share() {

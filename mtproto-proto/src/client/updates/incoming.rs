@@ -22,7 +22,8 @@ pub(super) struct Incoming {
     pub parsed: Option<enums::Update>,
     /// Who came with it; one `Arc` per body, so that it also tells bodies apart.
     pub peers: Arc<Related>,
-    /// Bytes of the body that brought it, all of which it keeps alive.
+    /// Bytes of the body that brought it, and of what that was read into: it keeps all of the one
+    /// alive, and much of the other.
     pub weight: usize,
 }
 

@@ -123,7 +123,7 @@ fn read_packet(r: &mut Reader<'_>, body: &Bytes, me: i64) -> Option<Packet> {
             let mut read = Read::new(body);
             let update = read.update(r)?;
             let _date = r.i32();
-            Packet::Short(read.finish(update, Related::default())?, Vec::new())
+            Packet::Short(read.finish(r, update, Related::default())?, Vec::new())
         }
         types::Updates::ID | types::UpdatesCombined::ID => {
             r.skip(4);
@@ -139,7 +139,7 @@ fn read_packet(r: &mut Reader<'_>, body: &Bytes, me: i64) -> Option<Packet> {
                 r.i32()
             };
             let peers = Arc::new(Related { users, chats });
-            let updates = read.finish_all(updates, &peers);
+            let updates = read.finish_all(r, updates, &peers);
             Packet::Several(Several {
                 updates,
                 peers,
@@ -193,7 +193,7 @@ pub(super) fn difference(body: &Bytes) -> Option<Answer> {
             let state: types::updates::State = r.get()?;
             let peers = Arc::new(Related { users, chats });
             Answer::Part {
-                updates: read.finish_all(updates, &peers),
+                updates: read.finish_all(&r, updates, &peers),
                 peers,
                 state: State::from(&state),
                 last: id == Difference::ID,
@@ -242,7 +242,7 @@ pub(super) fn channel_difference(body: &Bytes) -> Option<ChannelAnswer> {
             let chats = r.get()?;
             let users = r.get()?;
             answer.peers = Arc::new(Related { users, chats });
-            answer.updates = read.finish_all(updates, &answer.peers);
+            answer.updates = read.finish_all(&r, updates, &answer.peers);
             timeout
         }
         ChannelDifferenceTooLong::ID => {
@@ -395,18 +395,20 @@ impl<'a> Read<'a> {
         Some(out)
     }
 
-    fn finish(&self, pair: Pair, peers: Related) -> Option<Incoming> {
-        self.finish_all([pair].into(), &Arc::new(peers)).pop()
+    fn finish(&self, r: &Reader<'_>, pair: Pair, peers: Related) -> Option<Incoming> {
+        self.finish_all(r, [pair].into(), &Arc::new(peers)).pop()
     }
 
-    fn finish_all(&self, pairs: Vec<Pair>, peers: &Arc<Related>) -> Vec<Incoming> {
+    /// When all of the body is read.
+    fn finish_all(&self, r: &Reader<'_>, pairs: Vec<Pair>, peers: &Arc<Related>) -> Vec<Incoming> {
+        let weight = self.body.len().saturating_add(r.memory());
         pairs
             .into_iter()
             .map(|(raw, update)| Incoming {
                 raw,
                 parsed: Some(update),
                 peers: Arc::clone(peers),
-                weight: self.body.len(),
+                weight,
             })
             .collect()
     }

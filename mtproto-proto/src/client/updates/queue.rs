@@ -11,8 +11,8 @@ use alloc::sync::Arc;
 use super::incoming::Incoming;
 use super::{Event, Lost, Related, Update, UpdateId};
 
-/// Bytes of bodies that updates may keep alive which are ready or untaken: four answers of the greatest
-/// size. What would be the fifth waits for the application.
+/// Bytes of bodies, and of what they were read into, that updates may keep alive which are ready or
+/// not taken: four answers of the greatest size. What comes then waits for the application.
 const MAX_READY_BYTES: usize = 64 << 20;
 
 /// The queue to the application.
