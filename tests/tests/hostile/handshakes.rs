@@ -351,7 +351,7 @@ fn h7_garbage_instead_of_a_handshake_is_refused() {
 /// The time that the server tells lies where 31 bits end, so that each temporary key has ended when
 /// it is made.
 #[test]
-fn h5_a_server_at_the_end_of_time_does_not_make_its_client_agree_on_key_after_key() {
+fn a_server_at_the_end_of_time_does_not_make_its_client_agree_on_key_after_key() {
     let mut dice = Dice::new(Seed::from_env_or(2411));
     let mut config = client_config();
     config.pfs = Some(secs(86_400));
