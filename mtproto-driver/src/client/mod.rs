@@ -148,7 +148,10 @@ impl Client {
     }
 
     /// Keeps a stream to the main DC from now on, and returns when the server has proved itself
-    /// over it. Without, streams are there only while calls need them, or updates are wanted.
+    /// over it. Without, streams are there only while calls need them, or updates are wanted, and a
+    /// session whose stream breaks while nothing needs it is dropped: what the next one says first
+    /// may be lost unnoticed, and a call in it that must not run twice then ends as
+    /// [`Fate::MaybeExecuted`].
     ///
     /// # Errors
     /// [`Error::Unreachable`] after [`Options::connect_wait`], or at once when other attempts would
