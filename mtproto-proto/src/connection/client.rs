@@ -334,10 +334,11 @@ impl ClientConnection {
                 .idempotent();
             self.binding = session.bind(now, request, &options).ok();
             // A server may say that the key ended when it was made. The next one can wait.
-            let earliest = match self.config.pfs {
-                Some(lifetime) if fresh => now + lifetime / LEAST_USE,
-                Some(_) | None => now,
+            let least_use = match self.config.pfs {
+                Some(lifetime) if fresh => lifetime.checked_div(LEAST_USE).unwrap_or_default(),
+                Some(_) | None => Duration::ZERO,
             };
+            let earliest = now + least_use;
             self.renew_at = key.renew_at().map(|at| at.max(earliest));
         }
         self.session = Some(session);
