@@ -142,8 +142,9 @@ def rsa_unpad(key, encrypted):
     data = data_with_hash[:192][::-1]
     if sha256(temp_key, data) == data_with_hash[192:]:
         return data, None
-    if block[0] == 0:
-        return block[21:], block[1:21]
+    digest, data = block[1:21], block[21:]
+    if block[0] == 0 and any(sha1(data[:end]) == digest for end in range(len(data) + 1)):
+        return data, digest
     raise NotPadded("the hash is wrong")
 
 

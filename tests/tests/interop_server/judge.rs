@@ -372,6 +372,12 @@ const LIES: &[Lie] = &[
     }),
     ("handshake.rsa", -404, |word| {
         if let Word::ReqDh(question) = word {
+            // Decrypts to a zero first, as what was padded the old way does, and one in 256 others.
+            question.encrypted_data = vec![0; 256].into();
+        }
+    }),
+    ("handshake.rsa", -404, |word| {
+        if let Word::ReqDh(question) = word {
             let mut data = question.encrypted_data.to_vec();
             data[200] ^= 1;
             question.encrypted_data = data.into();
