@@ -41,6 +41,8 @@ pub enum Said {
     NewDetailedInfo { answer: MsgId },
     /// `msg_resend_req`
     ResendReq(Vec<MsgId>),
+    /// `msg_resend_ans_req`
+    ResendAnsReq(Vec<MsgId>),
     /// `rpc_result` of anything but an error
     Result { req: MsgId, result: Bytes },
     /// `rpc_result` of an `rpc_error`
@@ -192,6 +194,9 @@ impl Said {
             types::MsgResendReq::ID => {
                 Said::ResendReq(ids(types::MsgResendReq::decode_bare(&mut r)?.msg_ids))
             }
+            types::MsgResendAnsReq::ID => {
+                Said::ResendAnsReq(ids(types::MsgResendAnsReq::decode_bare(&mut r)?.msg_ids))
+            }
             types::RpcResult::ID => {
                 let result = types::RpcResult::decode_bare(&mut r)?;
                 read_result(MsgId(result.req_msg_id), result.result.0)
@@ -292,6 +297,9 @@ impl Said {
             }
             .encode(&mut out),
             Said::ResendReq(ids) => types::MsgResendReq { msg_ids: raw(ids) }.encode(&mut out),
+            Said::ResendAnsReq(ids) => {
+                types::MsgResendAnsReq { msg_ids: raw(ids) }.encode(&mut out);
+            }
             Said::Result { req, result } => put_result(&mut out, req, &Raw(result)),
             Said::Error { req, code, message } => put_result(
                 &mut out,
@@ -402,6 +410,7 @@ impl Said {
             | Said::DetailedInfo { .. }
             | Said::NewDetailedInfo { .. }
             | Said::ResendReq(_)
+            | Said::ResendAnsReq(_)
             | Said::Ping(_)
             | Said::PingDelay { .. }
             | Said::Pong { .. }
@@ -435,6 +444,7 @@ impl Said {
             | Said::AllInfo { .. }
             | Said::NewDetailedInfo { .. }
             | Said::ResendReq(_)
+            | Said::ResendAnsReq(_)
             | Said::Ping(_)
             | Said::PingDelay { .. }
             | Said::GetFutureSalts(_)
@@ -512,6 +522,7 @@ mod tests {
             },
             Said::NewDetailedInfo { answer: id },
             Said::ResendReq(vec![id]),
+            Said::ResendAnsReq(vec![id]),
             Said::result(id, b"eight by"),
             Said::error(id, 400, "BAD"),
             Said::Dropped {

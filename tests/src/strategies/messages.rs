@@ -114,6 +114,7 @@ fn about_states(ids: impl Strategy<Value = MsgId> + Clone + 'static) -> BoxedStr
         (ids.clone(), info()).prop_map(|(req, info)| Said::StateInfo { req, info }),
         (some(), info()).prop_map(|(ids, info)| Said::AllInfo { ids, info }),
         some().prop_map(Said::ResendReq),
+        some().prop_map(Said::ResendAnsReq),
     ]
     .boxed()
 }

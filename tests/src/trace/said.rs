@@ -133,6 +133,7 @@ fn details(id: u32, body: &[u8]) -> Option<String> {
         types::MsgsAck::ID => format!(" {}", ids(typed!(MsgsAck).msg_ids)),
         types::MsgsStateReq::ID => format!(" {}", ids(typed!(MsgsStateReq).msg_ids)),
         types::MsgResendReq::ID => format!(" {}", ids(typed!(MsgResendReq).msg_ids)),
+        types::MsgResendAnsReq::ID => format!(" {}", ids(typed!(MsgResendAnsReq).msg_ids)),
         types::BadMsgNotification::ID => {
             let bad = typed!(BadMsgNotification);
             format!(

@@ -166,8 +166,11 @@ fn h7_a_long_unencrypted_packet_is_refused_unread() {
     let conn = house.connect();
     let mut question = house.first_question();
     let body = u32::try_from(question.len() - 20).unwrap();
-    question.resize(4_096 + 4, 0);
     question[16..20].copy_from_slice(&body.to_le_bytes());
+    question.resize(4_096, 0);
+    house.send_packet(conn, &question);
+    assert_eq!(house.packets(conn).len(), 1, "the longest is answered");
+    question.resize(4_096 + 4, 0);
     house.send_packet(conn, &question);
     assert_eq!(house.frames(conn), [Frame::Status(-404)]);
 }

@@ -200,6 +200,21 @@ fn a_bound_key_goes_on_over_the_next_stream_without_a_new_one() {
 }
 
 #[test]
+fn a_key_taken_into_a_new_stream_is_renewed_no_later_than_it_would_have_been() {
+    // An hour of life: due after 45 minutes.
+    let mut both = connected(1418, 3_600);
+    both.run(secs(2_300));
+    both.pair.client_to_server.cut_after(0);
+    both.run(secs(60));
+    let mut both = both.reconnect();
+    both.run(secs(300));
+    assert_eq!(both.bindings.len(), 1, "not due yet");
+    both.run(secs(100));
+    assert_eq!(both.bindings.len(), 2);
+    assert_eq!(both.client_error(), None);
+}
+
+#[test]
 fn a_temporary_key_that_the_server_lost_is_replaced_and_the_permanent_one_stays() {
     let mut both = connected(1408, 86_400);
     let before = perm(&both);

@@ -267,6 +267,32 @@ fn of_messages_that_cannot_be_sent_again_the_states_are_told() {
 }
 
 #[test]
+fn answers_are_sent_again_when_they_are_asked_for_by_their_questions() {
+    let (mut rogue, conn) = settled_server(1516);
+    let (req, answer) = answered(&mut rogue, conn, b"answered");
+    rogue.say(conn, Said::ResendAnsReq(vec![req]));
+    let again = rogue.hear(conn);
+    assert_eq!(said(&again), [Said::result(req, b"answered")]);
+    assert_eq!(content(&again), [answer], "under its id");
+
+    // Of a call that runs and an answer that was acknowledged the states are told; no question is
+    // an answer's own id.
+    let running = rogue.say(conn, Said::other(b"one that takes long."));
+    rogue.say(conn, Said::Acks(vec![answer]));
+    for (id, state) in [(running, 4 | 32), (req, 4), (answer, 1)] {
+        let asked = rogue.say(conn, Said::ResendAnsReq(vec![id]));
+        let told = rogue.hear_said(conn);
+        let states = told.iter().find_map(|said| match said {
+            Said::StateInfo { req, info } if *req == asked => Some(info[..].to_vec()),
+            _ => None,
+        });
+        assert_eq!(states.map(|info| info[0] & !8), Some(state), "{told:?}");
+        assert!(!told.contains(&Said::result(req, b"answered")), "{told:?}");
+    }
+    assert_eq!(rogue.calls().len(), 1, "a question is no call");
+}
+
+#[test]
 fn an_answer_that_was_sent_and_not_acknowledged_can_be_dropped() {
     let (mut rogue, conn) = settled_server(1511);
     let (dropped, answer) = answered(&mut rogue, conn, b"answered");

@@ -283,6 +283,22 @@ fn a_server_that_asks_for_what_is_not_there_is_told() {
 }
 
 #[test]
+fn a_server_may_name_8192_messages_at_once_and_not_one_more() {
+    let mut rogue = settled(1118);
+    for question in [Said::ResendReq, Said::StateReq] {
+        for (count, told) in [(8_192, Some(8_192)), (8_193, None)] {
+            let asked = rogue.say(question(vec![MsgId(4); count]));
+            let said = rogue.hear_said();
+            let states = said.iter().find_map(|said| match said {
+                Said::StateInfo { req, info } if *req == asked => Some(info.len()),
+                _ => None,
+            });
+            assert_eq!(states, told, "of {count}: {said:?}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_was_described_and_does_not_come_is_asked_for_a_few_times() {
     let mut rogue = settled(1113);
     rogue.answers_pings(true);
