@@ -45,6 +45,7 @@ pub enum Owner {
 /// A call as the server saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
+    pub id: IncomingId,
     pub body: Bytes,
     pub auth_key_id: AuthKeyId,
     pub perm_key: Option<AuthKeyId>,
@@ -185,6 +186,13 @@ impl Both {
         true
     }
 
+    /// The server's owner answers a call that it was silent about.
+    pub fn respond(&mut self, call: &Executed) {
+        let now = self.pair.server_now();
+        let server = self.pair.server.server();
+        assert!(server.respond(now, call.id, call.body.clone()));
+    }
+
     /// Runs until this request ended, and tells how.
     pub fn end_of(&mut self, id: RequestId, limit: Duration) -> ClientEvent {
         let ends = move |event: &ClientEvent| matches!(event, ClientEvent::Response { id: of, .. } | ClientEvent::Failed { id: of, .. } if *of == id);
@@ -314,6 +322,7 @@ fn serve(
         return;
     }
     executed.push(Executed {
+        id,
         body: body.clone(),
         auth_key_id,
         perm_key,

@@ -4,7 +4,7 @@ use mtproto_proto::Fate::{MaybeExecuted, NotSent};
 use mtproto_proto::connection::{ClientConfig, ClientEvent, Error};
 use mtproto_proto::server::BindRefused;
 use mtproto_proto::session::SendOptions;
-use mtproto_proto::{AuthKeyId, RpcError};
+use mtproto_proto::{AuthKeyId, RequestId, RpcError};
 use mtproto_proto::{Machine, RequestError};
 
 use crate::both::{Both, Owner, client_config, server_config};
@@ -96,6 +96,44 @@ fn a_temporary_key_is_renewed_before_its_end_without_losing_calls() {
     assert_eq!(temporary, 7, "one for each 45 minutes of five hours");
     assert_eq!(both.bindings.len(), temporary);
     assert_eq!(both.keys.len(), temporary + 1);
+}
+
+/// A call that nobody has answered when the next temporary key is there.
+fn waiting_at_renewal(seed: u64) -> (Both, RequestId) {
+    let mut both = connected(seed, 3_600);
+    both.run(secs(2_690));
+    both.owner = Owner::IsSilent;
+    let slow = both.call_with(b"slow one", &SendOptions::default().deadline(secs(300)));
+    both.run(secs(5));
+    both.owner = Owner::Echoes;
+    for _ in 0..20 {
+        if both.keys.len() < 3 {
+            both.run(secs(1));
+        }
+    }
+    assert_eq!((both.keys.len(), both.bindings.len()), (3, 1));
+    (both, slow)
+}
+
+#[test]
+fn the_old_key_serves_until_its_calls_are_answered() {
+    let (mut both, slow) = waiting_at_renewal(1419);
+    both.run(secs(5));
+    assert_eq!(both.bindings.len(), 1);
+    let call = both.executed.last().unwrap().clone();
+    both.respond(&call);
+    assert_eq!(both.end_of(slow, secs(2)), response(slow, b"slow one"));
+    both.run(secs(1));
+    assert_eq!(both.bindings.len(), 2, "at once when nothing waits");
+}
+
+#[test]
+fn the_old_key_serves_no_longer_than_ten_seconds_for_calls_that_nobody_answers() {
+    let (mut both, _) = waiting_at_renewal(1420);
+    both.run(secs(9));
+    assert_eq!(both.bindings.len(), 1);
+    both.run(secs(3));
+    assert_eq!(both.bindings.len(), 2);
 }
 
 #[test]
