@@ -212,6 +212,68 @@ fn t6_frames_that_never_end_hold_no_more_than_their_bound() {
 }
 
 #[test]
+fn t6_who_took_longest_for_a_frame_gives_way_and_not_who_finished_one() {
+    let mut config = server_config();
+    // The least that is possible: two of the longest frames.
+    config.max_input_bytes = 0;
+    let mut house = House::new(config, 4_016);
+    let begun = [&[0xee; 4][..], &1_000_000_u32.to_le_bytes()].concat();
+    // One has asked its question, and holds nothing.
+    let done = house.connect();
+    let question = house.first_question();
+    house.send_packet(done, &question);
+    let slow = house.connect();
+    house.send_bytes(slow, &begun);
+    house.later(secs(1));
+    // One began after the slow one, has finished that, and began again.
+    let busy = house.connect();
+    let question = house.first_question();
+    let question = house.frame(busy, &question);
+    house.send_bytes(busy, &question[..10]);
+    house.later(secs(1));
+    house.send_bytes(busy, &[&question[10..], &begun[4..]].concat());
+    assert_eq!(house.packets(busy).len(), 1);
+    for _ in 0..8 {
+        house.later(secs(1));
+        house.send_bytes(slow, &vec![7; 100_000]);
+    }
+    for _ in 0..2 {
+        let conn = house.connect();
+        house.send_bytes(conn, &begun);
+        house.send_bytes(conn, &vec![7; 900_000]);
+    }
+    assert_eq!(house.server.stats().inputs_shed, 1);
+    let closed = [done, slow, busy].map(|conn| house.closed(conn));
+    assert_eq!(closed, [None, Some(TOO_MANY), None]);
+}
+
+#[test]
+fn t6_sources_that_are_gone_take_no_memory() {
+    let mut house = House::new(server_config(), 4_017);
+    let flood = |house: &mut House, from: u64, asks: bool| {
+        for source in from..from + 5_000 {
+            let conn = house.connect_from(source);
+            if asks {
+                let question = house.first_question();
+                house.send_packet(conn, &question);
+                house.later(Duration::from_millis(1));
+            }
+            house.disconnect(conn);
+        }
+        // A source has its handshakes again after a minute; what it left half done is kept longer.
+        house.later(secs(3_600));
+        house.events();
+    };
+    for asks in [false, true] {
+        flood(&mut house, 0, asks);
+        let before = held();
+        flood(&mut house, 1_000_000, asks);
+        let more = held() - before;
+        assert!(more < 50_000, "{more} bytes, asks: {asks}");
+    }
+}
+
+#[test]
 fn t6_packets_that_wait_for_their_key_hold_no_more_than_the_same_bound() {
     const BOUND: usize = 4 << 20;
     let mut config = server_config();
