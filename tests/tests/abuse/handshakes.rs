@@ -161,6 +161,24 @@ fn h7_a_handshake_that_was_told_429_goes_on_over_another_stream() {
 }
 
 #[test]
+fn h7_a_server_that_keeps_no_half_open_handshakes_keeps_none() {
+    for (most, goes_on) in [(1, true), (0, false)] {
+        let mut config = server_config();
+        config.max_half_open = most;
+        let mut house = House::new(config, 4_109);
+        let question = house.first_question();
+        let answers = [(); 2].map(|()| {
+            let conn = house.connect();
+            house.send_packet(conn, &question);
+            let answer = house.packets(conn).remove(0);
+            house.disconnect(conn);
+            answer[20..].to_vec()
+        });
+        assert_eq!(answers[0] == answers[1], goes_on, "{most}");
+    }
+}
+
+#[test]
 fn h7_a_long_unencrypted_packet_is_refused_unread() {
     let mut house = House::new(server_config(), 4_106);
     let conn = house.connect();

@@ -2,11 +2,13 @@
 
 use mtproto_proto::crypto::AuthKey;
 use mtproto_proto::handshake::bind::{BindInner, bind_message};
+use mtproto_proto::handshake::client;
 use mtproto_proto::server::{Action, Event};
 use mtproto_proto::transport::Frame;
 use mtproto_proto::{AuthKeyId, ConnId};
+use mtproto_test::peer;
 
-use crate::both::server_config;
+use crate::both::{client_config, server_config};
 use crate::house::{Client, House, TOO_MANY, secs};
 
 fn forgotten(house: &mut House) -> Vec<AuthKeyId> {
@@ -55,9 +57,44 @@ fn h7_without_room_for_another_key_it_is_refused_before_it_is_made() {
     assert!(house.make_key(conn, None).is_none());
     assert_eq!(house.frames(conn), [Frame::Status(-429)]);
     assert_eq!(house.server.stats().keys_refused, 1);
+    // Not the first question: that costs little, and there may be room by the time of the second.
+    let conn = house.connect();
+    let question = house.first_question();
+    house.send_packet(conn, &question);
+    assert_eq!(house.packets(conn).len(), 1);
     for client in &mut clients {
         house.assert_served(client);
     }
+}
+
+#[test]
+fn h7_a_key_for_which_there_was_room_when_it_was_begun_is_told_429_too() {
+    let mut config = server_config();
+    config.max_keys = 1;
+    let mut house = House::new(config, 4_206);
+    let conn = house.connect();
+    let known = client_config();
+    let known = client::Config::new(known.public_keys, known.dc);
+    let (now, mut rng) = (house.now, house.dice.rng());
+    let (mut steps, mut first) = (0, None);
+    let made = peer::make_key(known, now, &mut rng, |packet| {
+        steps += 1;
+        if steps == 3 {
+            first = Some(house.client());
+        }
+        house.send_packet(conn, packet);
+        match house.frames(conn).pop() {
+            Some(Frame::Packet { data, .. }) => data.to_vec(),
+            told => {
+                assert_eq!(told, Some(Frame::Status(-429)));
+                Vec::new()
+            }
+        }
+    });
+    assert!(made.is_err());
+    assert_eq!(steps, 3);
+    assert_eq!(house.server.stats().keys_refused, 1);
+    house.assert_served(&mut first.unwrap());
 }
 
 #[test]
