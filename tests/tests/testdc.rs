@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mtproto_proto::crypto::RsaPublicKey;
@@ -507,14 +507,12 @@ fn a_connection_without_progress_is_closed_in_time() {
     // Who makes a key in time stays longer.
     let mut client = Client::new(&dc, 1);
     client.initialize();
-    let since = Instant::now();
     for mut stream in slow {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(rest.len() <= 12, "at most an error: {rest:?}");
     }
-    let longer = Duration::from_millis(2_500);
-    thread::sleep(longer.saturating_sub(since.elapsed()));
+    thread::sleep(Duration::from_secs(1));
     assert!(client.call(&GetConfig).is_ok());
 }
 
