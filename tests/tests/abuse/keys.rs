@@ -98,6 +98,25 @@ fn h7_a_key_for_which_there_was_room_when_it_was_begun_is_told_429_too() {
 }
 
 #[test]
+fn keys_that_came_and_went_are_in_the_next_change() {
+    let mut config = server_config();
+    config.journal = true;
+    config.max_keys = 1;
+    let mut house = House::new(config, 4_207);
+    let mut state = house.server.suspend();
+    let mut known = Vec::new();
+    for _ in 0..2 {
+        let conn = house.connect();
+        let key = house.make_key(conn, None).unwrap().key.id();
+        state.apply(house.server.poll_change().unwrap());
+        assert_eq!(*state.to_bytes(), *house.server.suspend().to_bytes());
+        assert_eq!(state.keys().collect::<Vec<_>>(), [key]);
+        known.push(key);
+    }
+    assert_eq!(forgotten(&mut house), known[..1], "the unused one gave way");
+}
+
+#[test]
 fn keys_that_nobody_vouches_for_give_way_if_the_owner_wants_it() {
     let mut config = server_config();
     config.max_keys = 3;
