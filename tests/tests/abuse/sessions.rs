@@ -430,3 +430,28 @@ fn a_change_of_the_stream_does_not_look_at_all_that_is_not_acknowledged() {
     while house.server.poll_transmit(house.now, conns[2], &mut out) {}
     assert!(out.len() > 15 * 1_000 * 32, "{} bytes", out.len());
 }
+
+#[test]
+fn a_large_answer_makes_sessions_forget_as_many_small_ones_as_it_takes() {
+    const BOUND: usize = 1 << 20;
+    let mut config = server_config();
+    config.max_unacked_bytes = BOUND;
+    let mut house = House::new(config, 4_311);
+    let mut clients = [(); 2].map(|()| house.client());
+    let before = held();
+    for (client, count, len) in [(0, 100, 9_000), (1, 1, 400_000)] {
+        house.reads(clients[client].conn, false);
+        for _ in 0..count {
+            house.say(&mut clients[client], true, b"the call".to_vec());
+            let (id, _) = house.calls().remove(0);
+            let answer = Bytes::from(vec![7; len]);
+            assert!(house.server.respond(house.now, id, answer));
+        }
+    }
+    let held = held() - before;
+    assert!(held < BOUND as isize + 100_000, "{held} bytes");
+    assert!(
+        held > BOUND as isize - 100_000,
+        "no more than it takes: {held} bytes"
+    );
+}
