@@ -12,6 +12,8 @@
 mod account;
 #[path = "client/addresses.rs"]
 mod addresses;
+#[path = "client/by_hand.rs"]
+mod by_hand;
 #[path = "client/calls.rs"]
 mod calls;
 #[path = "client/chaos.rs"]

@@ -7,7 +7,6 @@
 //! Spec: "Handling API errors"; "User authorization".
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -345,9 +344,7 @@ impl Client {
             // What was exported was another one's, and so were the hashes.
             self.peers.clear();
             self.withdraw_imports(now);
-            for known in self.keys.keys().copied().collect::<Vec<DcId>>() {
-                self.set_authorized(now, known, false);
-            }
+            self.forget_authorizations(now);
         }
         // Before calls move there: they need not wait.
         self.set_authorized(now, dc, true);
@@ -369,12 +366,15 @@ impl Client {
         self.fetch_now(now);
     }
 
-    /// Whether there is an account, even if it is not known whose.
+    /// Whether there is an account, even if it is not known whose, or has not reached the DC that it
+    /// was sent to.
     pub(super) fn is_signed_in(&self) -> bool {
-        self.account
-            .as_ref()
-            .is_some_and(|account| account.user_id.is_some())
-            || self.keys.get(&self.main_dc).is_some_and(|dc| dc.authorized)
+        match &self.account {
+            Some(account) => {
+                account.user_id.is_some() || self.keys.values().any(|dc| dc.authorized)
+            }
+            None => self.keys.get(&self.main_dc).is_some_and(|dc| dc.authorized),
+        }
     }
 
     pub(super) fn tell_updates(&mut self, now: Time) {

@@ -18,8 +18,8 @@ use crate::ids::DcId;
 use crate::time::Time;
 
 /// So many streams in a row must end with the server's word that it does not know the key before
-/// anything is done about it. Anybody on the path can say so: the key of an account's main DC is not
-/// given up for it, but put to the proof.
+/// anything is done about it. Anybody on the path can say so: the key that is the account's login is
+/// not given up for it, but put to the proof.
 const REFUSALS: u8 = 3;
 /// A key that worked so recently is not believed to be gone, even if the server has proved itself.
 /// TDLib's number: servers have lost sight of keys for a while.
@@ -57,16 +57,18 @@ impl Client {
         (doubted || goes_on).then_some(PROOF_LIFETIME)
     }
 
-    /// Whether the DC's key is the account's login: not that of a DC that the account was sent to and
-    /// has not reached.
+    /// Whether the DC's key is the account's login: that of its main DC or, as long as the account was
+    /// sent there and has not reached it, of any DC that it may come from.
     fn is_login(&self, id: DcId) -> bool {
-        id == self.main_dc && self.is_signed_in() && !self.lacks_authorization(id)
+        self.is_signed_in()
+            && !self.lacks_authorization(id)
+            && (id == self.main_dc || self.lacks_authorization(self.main_dc))
     }
 
     /// The server says that it does not know our key; `proven`: nobody else can have said it.
     ///
-    /// The key of an account's main DC is the login: it is never given up on a word that anybody
-    /// on the path can say. Another one costs a handshake and an import.
+    /// The login is never given up on a word that anybody on the path can say. Another key costs a
+    /// handshake and an import.
     pub(super) fn key_denied(&mut self, now: Time, id: DcId, proven: bool) {
         let is_login = self.is_login(id);
         let dc = self.dc(id);
@@ -86,6 +88,10 @@ impl Client {
             server.saturating_sub(key.created_at()) < TOO_YOUNG_SECS
         });
         if !(worked || young) {
+            if id != self.main_dc {
+                // Another DC may know the account, too: whoever asks for it next finds out.
+                return self.drop_key(now, id);
+            }
             return self.sign_out(now, SignedOut::KeyInvalid);
         }
         for link in [LinkId::main(id), LinkId::media(id)] {

@@ -154,6 +154,7 @@ impl Client {
             // A process may end in the middle of a sign-out. What it left is not the next one's.
             client.updates.forget();
             client.peers.clear();
+            client.forget_authorizations(now);
         }
         Ok(client)
     }

@@ -15,7 +15,9 @@ use mtproto_schema::{Encode, mtproto};
 use crate::client::calls::Origin;
 use crate::client::link::{Kind, Link, LinkId};
 use crate::client::machine::Client;
-use crate::client::{Action, CallError, CallOptions, Change, Disconnected, Event, Key, SignedOut};
+use crate::client::{
+    Action, CallError, CallOptions, Change, Disconnected, Event, FloodPolicy, Key, SignedOut,
+};
 use crate::connection::{KeyState, Suspended};
 use crate::ids::DcId;
 use crate::time::Time;
@@ -58,9 +60,7 @@ impl Client {
                 self.end_links();
                 let main = self.main_dc;
                 self.drop_key(now, main);
-                for dc in self.keys.keys().copied().collect::<Vec<DcId>>() {
-                    self.set_authorized(now, dc, false);
-                }
+                self.forget_authorizations(now);
             }
         }
     }
@@ -107,7 +107,10 @@ impl Client {
         self.end_links();
         for link in leaving {
             let body = mtproto::functions::DestroyAuthKey.to_bytes();
-            let options = CallOptions::default().idempotent().deadline(FAREWELL);
+            // Said once: a link that says farewell ends with the answer, and its key with it.
+            let mut options = CallOptions::default().idempotent().deadline(FAREWELL);
+            options.max_retries = Some(0);
+            options.flood = Some(FloodPolicy::Fail);
             self.start_call(now, Origin::Destroy, body, &options, Some(link));
         }
     }

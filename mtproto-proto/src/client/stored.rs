@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -176,7 +177,7 @@ impl Client {
 
     /// Stores what has waited long enough; `all`: everything.
     pub(super) fn store_keys(&mut self, now: Time, all: bool) {
-        let due: alloc::vec::Vec<DcId> = self
+        let due: Vec<DcId> = self
             .keys
             .iter()
             .filter(|(_, dc)| dc.store_at.is_some_and(|at| all || at <= now))
@@ -184,6 +185,13 @@ impl Client {
             .collect();
         for id in due {
             self.store_key(now, id);
+        }
+    }
+
+    /// No DC knows whoever signs in next.
+    pub(super) fn forget_authorizations(&mut self, now: Time) {
+        for dc in self.keys.keys().copied().collect::<Vec<DcId>>() {
+            self.set_authorized(now, dc, false);
         }
     }
 

@@ -180,6 +180,11 @@ impl ClientConnection {
             self.drop_session();
             self.temp = None;
         }
+        if self.config.pfs.is_none() {
+            // It would go on without the temporary key's lifetime, and be renewed as a permanent one.
+            self.handshake
+                .take_if(|running| running.purpose == Purpose::Temporary);
+        }
         if let Some(running) = &mut self.handshake {
             running.unsent = true;
             running.handshake.restart_deadline(now);

@@ -1,6 +1,6 @@
 //! The account: signing in and out, whoever does it.
 
-use mtproto_proto::client::{CallError, CallOptions, Event, Key, Route, SignedOut};
+use mtproto_proto::client::{CallError, CallOptions, Change, Event, Key, Route, SignedOut};
 use mtproto_proto::{DcId, Fate, RequestError};
 use mtproto_schema::api::{enums, functions, types};
 
@@ -381,6 +381,25 @@ fn another_account_is_not_taken_for_the_former_one_elsewhere() {
     let id = net.send_raw(user_call(1), &dc(4));
     assert!(net.answer(id).is_ok());
     assert_eq!(net.count::<functions::auth::ImportAuthorization>(4), 1);
+}
+
+#[test]
+fn f27_what_is_left_of_a_sign_out_is_not_the_next_account_s_elsewhere() {
+    let mut net = Net::new(config(), 73);
+    net.sign_in();
+    let id = net.send_raw(user_call(1), &dc(4));
+    assert!(net.answer(id).is_ok());
+    // The process ended between the changes of a sign-out: a key of another DC is still stored.
+    for key in [Key::Account, Key::Dc(DcId(2))] {
+        net.store.apply(Change { key, value: None });
+    }
+    net.restart(config());
+    assert_eq!(net.client.account(), None);
+    net.sign_in();
+    let id = net.send_raw(user_call(1), &dc(4));
+    assert!(net.answer(id).is_ok());
+    assert_eq!(net.count::<functions::auth::ImportAuthorization>(4), 1);
+    net.check_store();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Several DCs: migrations, the account's authorization elsewhere, files.
 
-use mtproto_proto::client::{CallError, CallOptions, DcTable, Event, Route};
+use mtproto_proto::client::{CallError, CallOptions, DcTable, Event, Route, SignedOut, Snapshot};
 use mtproto_proto::{DcId, Fate, RequestError};
-use mtproto_schema::api::functions::{auth, help, messages, upload};
+use mtproto_schema::api::functions::{auth, help, messages, upload, users};
 use mtproto_test::Dice;
 
 use crate::net::{Answer, Door, Net, addr, config, error};
@@ -350,6 +350,47 @@ fn an_account_that_moves_takes_its_authorization_along() {
     assert_eq!(net.client.main_dc(), DcId(4));
     assert_eq!(net.client.account().unwrap().user_id, Some(777));
     assert_eq!(net.count::<auth::ImportAuthorization>(4), 1);
+    net.check_store();
+}
+
+#[test]
+fn f25_an_account_that_moves_before_it_is_known_whose_it_is_comes_along() {
+    let mut net = Net::new(config(), 44);
+    net.sign_in();
+    // As some session strings are.
+    let mut account = net.store.account().unwrap();
+    account.user_id = None;
+    net.store.apply(Snapshot::account_change(&account));
+    net.restart(config());
+    net.script(|call| {
+        if call.is::<users::GetUsers>() {
+            Answer::Silent
+        } else if call.dc == 2 && call.is::<messages::ReceivedMessages>() {
+            error(303, "USER_MIGRATE_4")
+        } else if call.is::<auth::ExportAuthorization>() {
+            Answer::Silent
+        } else {
+            Answer::Default
+        }
+    });
+    net.send_raw(user_call(1), &CallOptions::default());
+    net.run(secs(5));
+    assert_eq!(net.client.main_dc(), DcId(4));
+    assert!(net.client.account().is_some());
+    // Nor is it forgotten over a restart in the midst of it.
+    net.restart(config());
+    net.script(|call| {
+        if call.is::<users::GetUsers>() {
+            Answer::Silent
+        } else {
+            Answer::Default
+        }
+    });
+    let id = net.send_raw(user_call(2), &CallOptions::default());
+    assert_eq!(net.answer(id), Ok(user_call(2)));
+    assert_eq!(net.count::<auth::ImportAuthorization>(4), 1);
+    assert_eq!(net.client.account().unwrap().main_dc, DcId(4));
+    assert!(!net.happened(&Event::SignedOut(SignedOut::Revoked)));
     net.check_store();
 }
 

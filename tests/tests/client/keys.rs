@@ -2,7 +2,7 @@
 
 use mtproto_proto::client::{CallError, CallOptions, Disconnected, Event, Route, SignedOut};
 use mtproto_proto::connection::Error;
-use mtproto_proto::{DcId, Fate};
+use mtproto_proto::{DcId, Fate, RequestId};
 use mtproto_schema::api::functions::{auth, messages};
 
 use crate::net::{Answer, Door, Net, config, error};
@@ -124,6 +124,62 @@ fn nobody_on_the_path_can_sign_an_account_out() {
     let call = net.executed.last().unwrap().clone();
     net.respond(2, call.id, Answer::Ok(user_call(3)));
     assert_eq!(net.answer(id), Ok(user_call(3)));
+}
+
+/// Somebody is signed in on DC 2, and was sent to DC 4, which the account cannot reach yet.
+fn on_the_move(seed: u64) -> (Net, RequestId) {
+    let mut net = Net::new(config(), seed);
+    net.sign_in();
+    net.run(secs(120));
+    net.script(|call| {
+        if call.dc == 2 && call.is::<messages::ReceivedMessages>() {
+            error(303, "USER_MIGRATE_4")
+        } else if call.is::<auth::ExportAuthorization>() {
+            Answer::Silent
+        } else {
+            Answer::Default
+        }
+    });
+    let patient = CallOptions::default().deadline(secs(3_600));
+    let id = net.send_raw(user_call(1), &patient);
+    net.run(secs(2));
+    assert_eq!(net.client.main_dc(), DcId(4));
+    (net, id)
+}
+
+#[test]
+fn f23_nobody_on_the_path_can_take_the_key_that_an_account_comes_along_with() {
+    let (mut net, id) = on_the_move(191);
+    let before = net.store.dc(DcId(2)).unwrap().0.auth_key_id();
+    net.door(2, Door::Status(-404));
+    net.cut(2);
+    net.run(secs(600));
+    let told = (2, Disconnected::Error(Error::Status { code: -404 }));
+    assert!(net.disconnects().iter().filter(|end| **end == told).count() > 3);
+    let stored = net.store.dc(DcId(2)).expect("the key is kept").0;
+    assert_eq!(stored.auth_key_id(), before);
+    net.door(2, Door::Open);
+    net.script(|_| Answer::Default);
+    assert_eq!(net.answer_within(id, secs(600)), Ok(user_call(1)));
+    assert_eq!(net.client.account().unwrap().main_dc, DcId(4));
+    net.check_store();
+}
+
+#[test]
+fn an_account_whose_last_key_is_gone_while_it_moves_is_signed_out() {
+    let (mut net, id) = on_the_move(192);
+    // The server proves itself, and has lost the key.
+    net.sleep_until(net.now() + secs(25 * 3_600));
+    net.run(secs(1));
+    let _ = net.answer(id);
+    net.restart_server(2, false);
+    net.script(|_| Answer::Default);
+    let id = net.send_raw(user_call(2), &CallOptions::default());
+    assert!(net.answer(id).is_err());
+    let gone = |reason| net.happened(&Event::SignedOut(reason));
+    assert!(gone(SignedOut::KeyInvalid) || gone(SignedOut::Revoked));
+    assert_eq!(net.client.account(), None);
+    net.check_store();
 }
 
 #[test]

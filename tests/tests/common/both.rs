@@ -229,6 +229,12 @@ impl Both {
         Both { pair, ..self }
     }
 
+    /// The same with another configuration of the client.
+    pub fn reconnect_with(mut self, config: ClientConfig) -> Self {
+        self.config = Arc::new(config);
+        self.reconnect()
+    }
+
     /// The application gives up; how what waits ends.
     pub fn give_up(self) -> Vec<(RequestId, RequestError)> {
         self.pair.client.suspend().into_failures()

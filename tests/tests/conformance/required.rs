@@ -77,7 +77,7 @@ pub const SECTIONS: &[Section] = &[
     section("T", &up_to::<6>(), "Hostile: transports"),
     section(
         "F",
-        &up_to::<22>(),
+        &up_to::<27>(),
         "Hostile: found by review and by fuzzing",
     ),
     section("R", &up_to::<13>(), "Trouble without malice"),

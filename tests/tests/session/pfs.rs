@@ -116,6 +116,24 @@ fn waiting_at_renewal(seed: u64) -> (Both, RequestId) {
 }
 
 #[test]
+fn f26_a_temporary_key_that_was_begun_is_not_finished_where_none_is_wanted() {
+    let mut both = Both::new(with_pfs(3_600), server_config(), 1421);
+    let id = both.call(b"the call");
+    let is_key = |event: &ClientEvent| matches!(event, ClientEvent::KeyCreated(_));
+    assert!(both.run_until(secs(10), |both| both.events.iter().any(is_key)));
+    let perm = perm(&both);
+    let mut both = both.reconnect_with(client_config());
+    assert_eq!(both.end_of(id, secs(10)), response(id, b"the call"));
+    assert_eq!(both.executed[0].auth_key_id, perm);
+    // Nor is there one to be renewed as if it were permanent.
+    both.run(secs(2 * 3_600));
+    assert_eq!(both.keys, [(perm, false)]);
+    let id = both.call(b"the next");
+    assert_eq!(both.end_of(id, secs(10)), response(id, b"the next"));
+    assert_eq!(both.executed[1].auth_key_id, perm);
+}
+
+#[test]
 fn the_old_key_serves_until_its_calls_are_answered() {
     let (mut both, slow) = waiting_at_renewal(1419);
     both.run(secs(5));
